@@ -35,6 +35,7 @@ typedef struct pv_hasher
 {
 	void	   *md;				/* EVP_MD, fetched once */
 	void	   *ctx;			/* EVP_MD_CTX, reused */
+	bool		failed;			/* since pv_hash_begin() */
 } pv_hasher;
 
 /* PV_E_CRYPTO if libcrypto has no SHA-256. Free with pv_hasher_free(). */
