@@ -1,0 +1,108 @@
+# provenance: build with PGXS, test, demo
+#
+#   make [PG_CONFIG=...]              build against that PostgreSQL (15 to 18)
+#   make install                      install into it
+#   make installcheck                 regression and isolation tests against a
+#                                     running server that has it installed
+#   make check [LAYERS=...] [TESTS=...]   all tests, in a scratch folder, with
+#                                     private servers; see test/lib/check.sh
+#   make demo [KEEP=1] [CRM_DATA=dir] a guided tour
+#   make bench, make bench-long       measurements
+#
+# check, demo and bench install what they miss from Debian's packages, after
+# saying so (test/lib/require.sh). The extension's version stands in
+# provenance.control and nowhere else in the build.
+
+TOPDIR := $(patsubst %/,%,$(dir $(abspath $(lastword $(MAKEFILE_LIST)))))
+
+# Goals that bring their own PostgreSQL and never need PGXS here.
+DRIVERS = check demo bench bench-long core-check
+
+ifneq (,$(filter $(DRIVERS),$(MAKECMDGOALS)))
+
+.PHONY: $(MAKECMDGOALS)
+.NOTPARALLEL:
+
+export PG_CONFIG LAYERS TESTS KEEP CRM_DATA PROVENANCE_VECTORS
+
+check:
+	@$(TOPDIR)/test/lib/check.sh
+
+demo:
+	@$(TOPDIR)/test/lib/demo.sh
+
+bench bench-long:
+	@$(TOPDIR)/test/lib/bench.sh $@
+
+core-check:
+	$(MAKE) -C $(TOPDIR)/test/core check
+
+# The other goals of a mixed command line take the ordinary way.
+$(filter-out $(DRIVERS),$(MAKECMDGOALS)):
+	$(MAKE) -f $(firstword $(MAKEFILE_LIST)) $@
+
+else
+
+EXTENSION = provenance
+EXTVERSION := $(shell sed -n "s/^default_version *= *'\([^']*\)'.*/\1/p" $(TOPDIR)/provenance.control)
+
+MODULE_big = provenance
+MODULE_DIRS = core types ledger capture prove verify partner guard
+SOURCES := $(patsubst $(TOPDIR)/%,%,$(sort \
+	$(foreach d,$(MODULE_DIRS),$(wildcard $(TOPDIR)/src/$(d)/*.c)) \
+	$(TOPDIR)/src/module.c))
+INCLUDED := $(wildcard $(TOPDIR)/src/*.h $(TOPDIR)/src/*/*.h)
+OBJS = $(SOURCES:.c=.o)
+
+DATA := $(patsubst $(TOPDIR)/%,%,$(sort $(wildcard $(TOPDIR)/src/sql/provenance--*.sql)))
+
+PG_CPPFLAGS = -I$(TOPDIR)/src
+PG_CFLAGS = -Wextra -Wno-unused-parameter -Wno-sign-compare \
+	-Wno-missing-field-initializers $(WERROR)
+SHLIB_LINK = -lcrypto
+
+# The library exports what SQL names, and the worker entry points that the
+# headers declare with PGDLLEXPORT.
+SHLIB_EXPORTS = build/exports.txt
+
+REGRESS := $(patsubst $(TOPDIR)/sql/%.sql,%,$(sort $(wildcard $(TOPDIR)/sql/*.sql)))
+REGRESS_OPTS = --inputdir=$(TOPDIR)
+ISOLATION := $(patsubst $(TOPDIR)/test/isolation/specs/%.spec,%,$(sort $(wildcard $(TOPDIR)/test/isolation/specs/*.spec)))
+ISOLATION_OPTS = --inputdir=$(TOPDIR)/test/isolation
+
+EXTRA_CLEAN = build
+
+PG_CONFIG ?= pg_config
+PGXS := $(shell $(PG_CONFIG) --pgxs 2>/dev/null)
+
+ifeq (,$(PGXS))
+$(error $(PG_CONFIG) cannot be run. Install the package postgresql-server-dev-NN \
+(NN: 15 to 18), or name a pg_config with PG_CONFIG=)
+endif
+ifeq (,$(wildcard $(PGXS)))
+$(error $(PGXS) does not exist: the server's headers are not installed. Install \
+the package postgresql-server-dev-NN for $(shell $(PG_CONFIG) --version), or name a pg_config with PG_CONFIG=)
+endif
+
+# A PostgreSQL built with LLVM wants bitcode too, from the very clang that it
+# was configured with. Without that clang the extension works all the same.
+GLOBAL := $(dir $(PGXS))../Makefile.global
+global_value = $(shell sed -n 's/^$(1)[ \t]*=[ \t]*//p' $(GLOBAL))
+ifneq (2,$(words $(shell command -v $(call global_value,CLANG)) \
+	$(wildcard $(call global_value,LLVM_BINPATH)/llvm-lto)))
+override with_llvm := no
+endif
+
+include $(PGXS)
+
+VPATH_DIRS := $(shell mkdir -p build $(sort $(dir $(OBJS))))
+
+# PostgreSQL's packages are built without dependency tracking: rebuild all
+# when a header changes.
+$(OBJS) $(OBJS:.o=.bc): $(INCLUDED)
+
+build/exports.txt: $(addprefix $(TOPDIR)/,$(DATA) test/lib/exports.sh) $(INCLUDED)
+	mkdir -p build
+	$(TOPDIR)/test/lib/exports.sh $(TOPDIR) > $@
+
+endif
