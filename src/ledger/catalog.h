@@ -1,0 +1,95 @@
+/*
+ * catalog.h: where the ledger's relations are, and reading and writing them.
+ *
+ * The relations of schema provenance are looked up by name once per backend
+ * and again after an invalidation. Writing goes through the heap access method
+ * (no SPI, no rules, no user-visible triggers); reading through systable scans
+ * with a snapshot the caller chooses.
+ */
+#ifndef PROV_CATALOG_H
+#define PROV_CATALOG_H
+
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "catalog/indexing.h"
+#include "utils/rel.h"
+#include "utils/snapshot.h"
+
+typedef enum ProvRel
+{
+	PROV_LOG_IDENTITY, PROV_LOG_KEY, PROV_REGISTRY, PROV_SHAPE, PROV_CONTEXT, PROV_ENTRY,
+	PROV_LEAF_RUN, PROV_SEQ_BLOCK, PROV_TREE_NODE, PROV_HEAD, PROV_TABLE_HEAD,
+	PROV_SEAL_STATE, PROV_CHECKPOINT_NOTE, PROV_WORKER_STATE,
+	PROV_NRELS
+} ProvRel;
+
+typedef enum ProvSeq
+{
+	PROV_REGISTRY_SEQ, PROV_SHAPE_SEQ, PROV_CONTEXT_SEQ, PROV_ENTRY_SEQ,
+	PROV_NSEQS
+} ProvSeq;
+
+/* True if the extension's tables exist in this database. Needs a transaction. */
+extern bool prov_installed(void);
+
+/* OIDs; an ERROR (55000) if the extension is not installed. */
+extern Oid	prov_namespace(void);
+extern Oid	prov_relid(ProvRel rel);
+extern Oid	prov_pkey(ProvRel rel);		/* index of the primary key */
+extern Oid	prov_shape_table_index(void);	/* shape (table_id) */
+extern Oid	prov_seqid(ProvSeq seq);
+
+/* The extension's owner: whom the extension's own DDL runs as. */
+extern Oid	prov_owner(void);
+
+/* nextval without privilege checks. */
+extern int64 prov_nextval(ProvSeq seq);
+
+/*
+ * The attribute numbers of the tables, in the order of 20_ledger.sql. A table
+ * is never altered by an upgrade other than by adding columns at the end.
+ */
+enum { A_IDENT_ID = 1, A_IDENT_INCARNATION, A_IDENT_CREATED_AT, A_IDENT_ORIGIN, A_IDENT_ROW_KEY, A_IDENT_STATE_DIRECTORY, N_IDENT = 6 };
+enum { A_KEY_INCARNATION = 1, A_KEY_SINCE_SIZE, A_KEY_VKEY, A_KEY_CREATED_AT, N_KEY = 4 };
+enum { A_REG_TABLE_ID = 1, A_REG_RELID, A_REG_TAGGED_AT, A_REG_UNTAGGED_AT, A_REG_SCHEMA, A_REG_TABLE, A_REG_MODE, A_REG_SUBJECT, A_REG_EXCLUDE, N_REG = 9 };
+enum { A_SHAPE_ID = 1, A_SHAPE_TABLE_ID, A_SHAPE_DIGEST, A_SHAPE_DEFINITION, N_SHAPE = 4 };
+enum { A_CTX_ID = 1, A_CTX_COMMITMENT, A_CTX_SEED, A_CTX_FIELDS, N_CTX = 4 };
+enum { A_ENTRY_XID = 1, A_ENTRY_SEQ, A_ENTRY_CHANGED_AT, A_ENTRY_ORDER, A_ENTRY_CONTEXT, A_ENTRY_TABLE, A_ENTRY_SHAPE, A_ENTRY_OP, A_ENTRY_ROW_ID, A_ENTRY_COMMITMENT, A_ENTRY_SEED, A_ENTRY_IMAGE, N_ENTRY = 12 };
+enum { A_RUN_FIRST = 1, A_RUN_COUNT, A_RUN_MAP, A_RUN_HASHES, N_RUN = 4 };
+enum { A_BLOCK_BLOCK = 1, A_BLOCK_FIRST, A_BLOCK_MAP, N_BLOCK = 3 };
+enum { A_NODE_LEVEL = 1, A_NODE_INDEX, A_NODE_HASH, N_NODE = 3 };
+enum { A_HEAD_ROW_ID = 1, A_HEAD_LAST_LEAF, A_HEAD_TABLE, A_HEAD_HASH, N_HEAD = 4 };
+enum { A_THEAD_TABLE = 1, A_THEAD_LAST_LEAF, A_THEAD_TRUNCATED, A_THEAD_ENTRIES, A_THEAD_HASH, N_THEAD = 5 };
+enum { A_SEAL_ID = 1, A_SEAL_DATABASE, A_SEAL_SYSTEM, A_SEAL_SIZE, A_SEAL_FLOOR, A_SEAL_AT, A_SEAL_SNAPSHOT, N_SEAL = 7 };
+enum { A_CP_INCARNATION = 1, A_CP_SIZE, A_CP_SIGNED_AT, A_CP_ROOT, A_CP_NOTE, N_CP = 5 };
+enum { A_WS_ID = 1, A_WS_ERROR_AT, A_WS_SIGNER, A_WS_ERROR, N_WS = 4 };
+
+/*
+ * Writers over several rows of one relation: opens it (RowExclusiveLock kept to
+ * the end of the transaction) and its indexes once.
+ */
+typedef struct ProvWriter
+{
+	Relation	rel;
+	CatalogIndexState indexes;
+} ProvWriter;
+
+extern void prov_writer_open(ProvWriter *w, ProvRel rel);
+extern void prov_insert(ProvWriter *w, Datum *values, bool *nulls);
+extern void prov_update(ProvWriter *w, HeapTuple oldtup, Datum *values, bool *nulls);
+extern void prov_delete(ProvWriter *w, HeapTuple oldtup);
+extern void prov_writer_close(ProvWriter *w);
+
+/*
+ * One row by its primary key's first column(s), as a copied tuple in the
+ * current memory context (free with heap_freetuple), or NULL. snapshot NULL:
+ * GetLatestSnapshot().
+ */
+extern HeapTuple prov_fetch1(ProvRel rel, Datum key1, Snapshot snapshot);
+extern HeapTuple prov_fetch2(ProvRel rel, Datum key1, Datum key2, Snapshot snapshot);
+
+/* The tuple descriptor of a ledger relation, for heap_getattr on fetched rows. */
+extern TupleDesc prov_tupdesc(ProvRel rel);
+
+#endif							/* PROV_CATALOG_H */

@@ -1,0 +1,85 @@
+/*
+ * log.h: the sealed log: which leaf is which entry, leaf hashes, the tree.
+ *
+ * Written once, by the sealer; read by everybody. Leaf hashes stand in runs of
+ * up to 32 leaves (inline rows; a leaf tile of 256 is put together from the
+ * runs it spans), hashes of tile level 1 and above one row each. Nothing of it
+ * is ever updated, so no reader needs a lock: what a snapshot sees of leaf_run
+ * up to seal_state.log_size is complete.
+ */
+#ifndef PROV_LOG_H
+#define PROV_LOG_H
+
+#include "ledger/store.h"
+
+#include "core/merkle.h"
+
+#define PROV_RUN_MAX 32
+
+/* What the map says of one leaf. */
+typedef struct ProvLeafRef
+{
+	int64		leaf;
+	int64		seq;
+	FullTransactionId xid;
+	int64		prev_leaf;		/* -1: none */
+	pv_hash		hash;
+} ProvLeafRef;
+
+/*
+ * Packed map of a run, per leaf: zigzag varint of seq minus the seq before (0
+ * before the first), the same for xid, varint of leaf - prev_leaf (0: none).
+ * Packed map of a seq_block, per seq in rising order: one byte seq % 256,
+ * zigzag varint of leaf minus the leaf before (first_leaf before the first).
+ * Decoding returns false for anything malformed.
+ */
+extern Size prov_run_encode(const ProvLeafRef *refs, int n, uint8 *map, Size cap);
+extern bool prov_run_decode(int64 first_leaf, int n, const uint8 *map, Size len, ProvLeafRef *refs);
+
+/* A reader of the sealed log under one snapshot; caches the run read last. */
+typedef struct ProvLog ProvLog;
+
+extern ProvLog *prov_log_open(Snapshot snapshot);	/* NULL: GetLatestSnapshot(), kept registered */
+extern void prov_log_close(ProvLog *log);
+
+/* Leaves sealed, as seal_state says; 0 without a row. */
+extern int64 prov_log_size(ProvLog *log);
+
+/* One leaf; false if it is not there or its run cannot be decoded. */
+extern bool prov_log_leaf(ProvLog *log, int64 leaf, ProvLeafRef *out);
+
+/* The leaf of an entry, -1 if not sealed. */
+extern int64 prov_log_leaf_of_seq(ProvLog *log, int64 seq);
+
+/* The core's view of the stored tree (pv_read_hashes inside). */
+extern pv_tree *prov_log_tree(ProvLog *log);
+
+/* Entry by seq, sealed or not; *leaf gets -1 if not sealed. */
+extern bool prov_log_entry_by_seq(ProvLog *log, int64 seq, bool want_image, ProvEntry *out, int64 *leaf);
+
+/* The newest leaf of a row chain from the table of heads; -1 if none (or ended by a truncate). */
+extern int64 prov_log_head(ProvLog *log, const uint8 row_id[PV_ROW_ID_LEN], int32 table_id, pv_hash *hash);
+
+/* Sequential reading of all runs from a leaf on (for verification). */
+typedef struct ProvRunScan ProvRunScan;
+extern ProvRunScan *prov_run_scan_open(ProvLog *log, int64 from_leaf);
+
+/*
+ * The next run: its first leaf, count and refs (up to PROV_RUN_MAX); *ok is
+ * false if it could not be decoded. Returns false at the end.
+ */
+extern bool prov_run_scan_next(ProvRunScan *scan, int64 *first_leaf, int *count, ProvLeafRef *refs, bool *ok);
+extern void prov_run_scan_close(ProvRunScan *scan);
+
+/*
+ * The entries not yet in the log that the snapshot sees, in the order in which
+ * the sealer would take them (transactions by their greatest seq, within a
+ * transaction by order number, then seq). Bounded memory (tuplesort). Entries
+ * come without image; fetch it by (xid, seq).
+ */
+typedef struct ProvUnsealedScan ProvUnsealedScan;
+extern ProvUnsealedScan *prov_unsealed_open(Snapshot snapshot);
+extern bool prov_unsealed_next(ProvUnsealedScan *scan, ProvEntry *out);
+extern void prov_unsealed_close(ProvUnsealedScan *scan);
+
+#endif							/* PROV_LOG_H */

@@ -1,0 +1,39 @@
+/*
+ * seal.h: sealing, signing, publishing: the sealer's part, and asking for it.
+ *
+ * All of it runs in background workers (doc/architecture.md, "Who seals").
+ * prov_seal_batch() is one transaction: order, link, extend the tree.
+ * prov_publish() checks and moves the signer's state, signs, and writes the
+ * checkpoint row. Both need the sealer's lock.
+ */
+#ifndef PROV_SEAL_H
+#define PROV_SEAL_H
+
+#include "ledger/log.h"
+
+/* Advisory lock tags that SQL cannot take (field 4 is neither 1 nor 2). */
+extern bool prov_lock_sealer(bool dont_wait);	/* session lock; false if not had */
+extern void prov_unlock_sealer(void);
+extern bool prov_lock_standing(void);	/* held by the standing worker; conditional */
+extern void prov_unlock_standing(void);
+extern bool prov_standing_worker_runs(void);	/* one conditional lock attempt */
+
+/*
+ * Seals what is committed and not yet in the log: runs its own transaction.
+ * Returns the number of entries sealed; *size gets the log's size after.
+ */
+extern int64 prov_seal_batch(int64 *size);
+
+/*
+ * Signs and publishes the head of the log if it has grown since the last
+ * checkpoint, or if there is none. Own transactions. False and *reason if the
+ * signer is stopped.
+ */
+extern bool prov_publish(char **reason);
+
+/* Called by capture: starts the standing worker if none runs (rate-limited). */
+extern void prov_poke_worker(void);
+
+extern void prov_ledger_init(void);	/* GUCs, launcher; from _PG_init */
+
+#endif							/* PROV_SEAL_H */
