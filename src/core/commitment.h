@@ -19,6 +19,7 @@
 #define PV_ROW_ID_LEN 16
 #define PV_ROW_KEY_LEN 32
 #define PV_MAX_NAME 255			/* bytes of a field's name */
+#define PV_MAX_CONTEXT_FIELDS 64
 
 typedef struct pv_name
 {
@@ -64,7 +65,7 @@ extern pv_status pv_commit_record(pv_hasher *h, pv_salter *s, const pv_hash *sha
 /*
  * The context commitment: SHA-256(0x04 || u32 n || digests), digest i being
  * the field digest under PV_DOMAIN_CONTEXT_FIELD and salt i of the context's
- * own seed.
+ * own seed. At most PV_MAX_CONTEXT_FIELDS, else PV_E_COUNT.
  */
 extern pv_status pv_commit_context(pv_hasher *h, pv_salter *s, const uint8_t seed[PV_SEED_LEN],
 								   const pv_name *names, const pv_value *values, size_t n, pv_hash *out);
@@ -81,7 +82,8 @@ extern const pv_name pv_context_names[PV_CONTEXT_FIELDS];
 /*
  * First 16 bytes of SHA-256(0x07 || key || u32 table id || u16 number of key
  * columns || each value as u32 length and bytes). The key is local to the
- * database; number 0 gives the identity of the table's own chain.
+ * database; number 0 gives the identity of the table's own chain. A key value
+ * is never NULL (PV_E_VALUE).
  */
 extern pv_status pv_row_identity(pv_hasher *h, const uint8_t key[PV_ROW_KEY_LEN], uint32_t table_id,
 								 const pv_value *key_values, size_t n, uint8_t out[PV_ROW_ID_LEN]);
