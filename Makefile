@@ -54,7 +54,12 @@ SOURCES := $(patsubst $(TOPDIR)/%,%,$(sort \
 INCLUDED := $(wildcard $(TOPDIR)/src/*.h $(TOPDIR)/src/*/*.h)
 OBJS = $(SOURCES:.c=.o)
 
-DATA := $(patsubst $(TOPDIR)/%,%,$(sort $(wildcard $(TOPDIR)/src/sql/provenance--*.sql)))
+# The script is put together from its parts; deltas between versions are files
+# of their own.
+SCRIPT = src/sql/provenance--$(EXTVERSION).sql
+SCRIPT_PARTS := $(sort $(wildcard $(TOPDIR)/src/sql/[0-9][0-9]_*.sql))
+DATA_built = $(SCRIPT)
+DATA := $(patsubst $(TOPDIR)/%,%,$(sort $(wildcard $(TOPDIR)/src/sql/provenance--*--*.sql)))
 
 PG_CPPFLAGS = -I$(TOPDIR)/src
 PG_CFLAGS = -Wextra -Wno-unused-parameter -Wno-sign-compare \
@@ -101,8 +106,12 @@ VPATH_DIRS := $(shell mkdir -p build $(sort $(dir $(OBJS))))
 # when a header changes.
 $(OBJS) $(OBJS:.o=.bc): $(INCLUDED)
 
-build/exports.txt: $(addprefix $(TOPDIR)/,$(DATA) test/lib/exports.sh) $(INCLUDED)
-	mkdir -p build
-	$(TOPDIR)/test/lib/exports.sh $(TOPDIR) > $@
+$(SCRIPT): $(SCRIPT_PARTS) $(TOPDIR)/provenance.control
+	mkdir -p $(@D)
+	cat $(SCRIPT_PARTS) > $@
+
+build/exports.txt: $(SCRIPT) $(addprefix $(TOPDIR)/,$(DATA) test/lib/exports.sh) $(INCLUDED)
+	mkdir -p $(@D)
+	$(TOPDIR)/test/lib/exports.sh $(TOPDIR)/src $(SCRIPT) $(addprefix $(TOPDIR)/,$(DATA)) > $@
 
 endif
