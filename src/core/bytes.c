@@ -266,9 +266,12 @@ pv_base64_decode(const char *s, size_t len, uint8_t *out, size_t cap, size_t *ou
 			n -= padding;
 		if (EVP_EncodeBlock(again, bytes, (int) n) != (int) chars || memcmp(again, s + at, chars) != 0)
 			return PV_E_BASE64;
-		if (n > cap - done)
-			return PV_E_TOO_LONG;
-		memcpy(out + done, bytes, n);
+		if (out != NULL)
+		{
+			if (n > cap - done)
+				return PV_E_TOO_LONG;
+			memcpy(out + done, bytes, n);
+		}
 		done += n;
 	}
 	*outlen = done;

@@ -73,7 +73,8 @@ extern pv_status pv_parse_decimal(const char *s, size_t len, uint64_t max, uint6
 /*
  * Canonical base64 of s into out (cap bytes, at least 3 * (len / 4)); *outlen
  * gets the length. PV_E_BASE64 for anything that encoding the result again
- * does not give back byte for byte; PV_E_TOO_LONG if cap is too small.
+ * does not give back byte for byte; PV_E_TOO_LONG if cap is too small. With
+ * out == NULL only the form is checked.
  */
 extern pv_status pv_base64_decode(const char *s, size_t len, uint8_t *out, size_t cap, size_t *outlen);
 
