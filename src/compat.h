@@ -16,4 +16,23 @@
 #error "provenance needs PostgreSQL 15 or later"
 #endif
 
+/*
+ * Soft errors (16): before, an input function's error is an ERROR, whoever
+ * calls it.
+ */
+#if PG_VERSION_NUM >= 160000
+#include "nodes/miscnodes.h"
+#else
+#define errsave(context, ...) \
+	do { \
+		(void) (context); \
+		ereport(ERROR, __VA_ARGS__); \
+	} while (0)
+#define ereturn(context, dummy_value, ...) \
+	do { \
+		errsave(context, __VA_ARGS__); \
+		return dummy_value; \
+	} while (0)
+#endif
+
 #endif							/* PROVENANCE_COMPAT_H */
