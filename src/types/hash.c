@@ -55,7 +55,7 @@ provenance_hash_in(PG_FUNCTION_ARGS)
 		ereturn(fcinfo->context, (Datum) 0,
 				(errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
 				 errmsg("invalid input syntax for type %s", "hash"),
-				 errdetail("%zu bytes of text where %d hexadecimal digits are expected.",
+				 errdetail("The length is %zu where %d hexadecimal digits are expected.",
 						   len, 2 * PV_HASH_LEN)));
 
 	hash = palloc(sizeof(pv_hash));
@@ -94,7 +94,7 @@ provenance_hash_recv(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
 				 errmsg("invalid binary representation of type %s", "hash"),
-				 errdetail("%d bytes where %d are expected.", len, PV_HASH_LEN)));
+				 errdetail("The length is %d where %d bytes are expected.", len, PV_HASH_LEN)));
 
 	hash = palloc(sizeof(pv_hash));
 	pq_copymsgbytes(buf, (char *) hash->b, PV_HASH_LEN);
@@ -122,7 +122,7 @@ provenance_hash_from_bytea(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
 				 errmsg("invalid binary representation of type %s", "hash"),
-				 errdetail("%d bytes where %d are expected.",
+				 errdetail("The length is %d where %d bytes are expected.",
 						   (int) VARSIZE_ANY_EXHDR(bytes), PV_HASH_LEN)));
 
 	hash = palloc(sizeof(pv_hash));
