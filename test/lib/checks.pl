@@ -1,0 +1,201 @@
+#!/usr/bin/perl
+#
+# checks.pl [<top>]
+#
+# What can be said of the tree without running it, as TAP, one test a rule:
+#
+#   - a folder includes from itself and from those above it only:
+#     core, types, ledger, (capture, prove, verify, partner, guard), module;
+#     compat.h from types on; the verifier program sees core only
+#   - the core includes nothing but the C library's basic headers and libcrypto,
+#     allocates nothing, does no I/O, reads no clock, has no variables
+#   - PG_VERSION_NUM appears in src/compat.h only
+#   - the library exports exactly what SQL names, and what it must besides
+#   - the version is the same wherever it stands
+#   - every regression file and isolation spec has its expected output, and
+#     there is no expected output without one
+#
+# The rules that look at compiled files are skipped where there are none. That
+# each rule can fail is shown by checks_test.pl.
+
+use strict;
+use warnings;
+use Test::More;
+use File::Find;
+use File::Basename;
+use JSON::PP;
+
+my $top = shift @ARGV // '.';
+my $src = "$top/src";
+
+my %rank = (
+	core => 0,
+	types => 1,
+	ledger => 2,
+	(map { $_ => 3 } qw(capture prove verify partner guard)),
+	verifier => 1,
+	module => 4);
+my %basic = map { $_ => 1 }
+  qw(assert.h inttypes.h limits.h stdbool.h stddef.h stdint.h string.h);
+
+# Not to be called from the core.
+my $forbidden = qr/^(?:__)?(?:malloc|calloc|realloc|free|strdup|v?f?printf|puts|fopen|open|read|write|time|clock_gettime|gettimeofday|rand|getenv|abort|exit)(?:_chk)?(?:@.*)?$/;
+
+sub slurp
+{
+	my $file = shift;
+	open my $in, '<', $file or die "$file: $!\n";
+	local $/;
+	return scalar <$in>;
+}
+
+# Every violation is shown; the rule holds if there is none.
+sub none
+{
+	my ($name, @violations) = @_;
+
+	ok(!@violations, $name);
+	diag("    $_") for @violations;
+}
+
+my @sources;
+find(
+	{
+		no_chdir => 1,
+		wanted => sub { push @sources, $_ if /\.[ch]$/ }
+	},
+	$src);
+@sources = sort @sources;
+
+# folder of a file below src; its own name without suffix directly in src
+sub folder
+{
+	my ($path) = @_;
+	$path =~ s{^\Q$src\E/}{};
+	return $path =~ m{^([^/]+)/} ? $1 : $path =~ s/\.[ch]$//r;
+}
+
+my (@order, @foreign, @version);
+foreach my $file (@sources)
+{
+	my $own = folder($file);
+	my $line = 0;
+
+	push @order, "$file: not a folder of this design"
+	  unless exists $rank{$own} || $own eq 'compat';
+
+	foreach (split /\n/, slurp($file))
+	{
+		$line++;
+		push @version, "$file:$line" if /\bPG_VERSION_NUM\b/ && $own ne 'compat';
+		next unless /^\s*#\s*include\s*([<"])([^>"]+)[>"]/;
+		my ($kind, $name) = ($1, $2);
+		my ($ours) = $kind eq '"' ? grep { -f $_ } (dirname($file) . "/$name", "$src/$name") : ();
+
+		if (!defined $ours)
+		{
+			my $system = $kind eq '<' && ($basic{$name} || $name =~ m{^openssl/});
+
+			push @foreign, "$file:$line: $name" if $own eq 'core' && !$system;
+			push @foreign, "$file:$line: $name"
+			  if $own eq 'verifier' && ($kind eq '"' || $name =~ m{^(postgres|server/|utils/|fmgr)});
+			next;
+		}
+
+		my $other = folder($ours);
+		my $allowed =
+			$other eq $own ? 1
+		  : $other eq 'compat' ? $own ne 'core' && $own ne 'verifier'
+		  : $own eq 'compat' ? 0
+		  : $own eq 'verifier' ? $other eq 'core'
+		  : $other ne 'verifier' && ($rank{$other} // 9) < ($rank{$own} // 0);
+		push @order, "$file:$line: $own includes $other" unless $allowed;
+	}
+}
+none('folders include from above only', @order);
+none('core and verifier include nothing of the server', @foreign);
+none('PG_VERSION_NUM in compat.h only', @version);
+
+# The core's objects.
+SKIP:
+{
+	my @objects = glob "$src/core/*.o";
+	skip 'the core is not compiled', 2 unless @objects;
+
+	my (@calls, @variables, %read_only);
+	my @symbols = map { [split ' '] } split /\n/, `nm -A -P @objects`;
+
+	# Tables of pointers are data to nm, yet read-only.
+	if (grep { $_->[2] =~ /^[Dd]$/ } @symbols)
+	{
+		$read_only{$_} = 1
+		  foreach map { /\s\.data\.rel\.ro\S*\s+\S+\s+(\S+)$/ ? $1 : () } split /\n/, `objdump -t @objects`;
+	}
+	foreach (@symbols)
+	{
+		my ($object, $symbol, $type) = @$_;
+
+		push @calls, "$object $symbol" if $type eq 'U' && $symbol =~ $forbidden;
+		push @variables, "$object $symbol" if $type =~ /^[BbCDd]$/ && !$read_only{$symbol};
+	}
+	none('the core does not allocate, print, open or look at the clock', @calls);
+	none('the core has no variables', @variables);
+}
+
+# Exports.
+SKIP:
+{
+	my $library = "$top/provenance.so";
+	my ($script) = grep { !/--.*--/ } glob "$src/sql/provenance--*.sql";
+	skip 'the library is not built', 1 unless -f $library && $script;
+
+	my %expected = map { $_ => 1 } split /\n/,
+	  `'$top/test/lib/exports.sh' '$src' '$script' \$(ls '$src'/sql/provenance--*--*.sql 2>/dev/null)`;
+	my %exported = map { (split ' ')[0] => 1 } split /\n/, `nm -DP --defined-only '$library'`;
+	none('exported symbols are those that SQL names',
+		(map { "missing: $_" } grep { !$exported{$_} } sort keys %expected),
+		(map { "not named: $_" } grep { !$expected{$_} } sort keys %exported));
+}
+
+# Versions.
+{
+	my ($version) = slurp("$top/provenance.control") =~ /^default_version\s*=\s*'([^']+)'/m;
+	my $meta = eval { decode_json(slurp("$top/META.json")) };
+	my @differ;
+
+	push @differ, 'META.json cannot be read' unless $meta;
+	push @differ, "META.json: version $meta->{version}"
+	  if $meta && $meta->{version} ne "$version.0";
+	push @differ, "META.json: provides version $meta->{provides}{provenance}{version}"
+	  if $meta && $meta->{provides}{provenance}{version} ne "$version.0";
+	push @differ, 'META.json: names another script'
+	  if $meta && $meta->{provides}{provenance}{file} ne "src/sql/provenance--$version.sql";
+	if (-f "$top/CHANGELOG.md")
+	{
+		my ($newest) = slurp("$top/CHANGELOG.md") =~ /^##\s*\[?v?(\d[\d.]*)/m;
+		push @differ, "CHANGELOG.md: newest is $newest"
+		  if defined $newest && $newest ne $version && $newest ne "$version.0";
+	}
+	none("version $version everywhere", @differ);
+}
+
+# Pairs.
+{
+	my @single;
+
+	foreach (
+		[ 'sql', '.sql', 'expected' ],
+		[ 'test/isolation/specs', '.spec', 'test/isolation/expected' ])
+	{
+		my ($in, $suffix, $out) = @$_;
+		my %in = map { basename($_, $suffix) => 1 } glob "$top/$in/*$suffix";
+		my %out = map { basename($_, '.out') => 1 } glob "$top/$out/*.out";
+
+		push @single, map { "$in/$_$suffix has no expected output" } grep { !$out{$_} } sort keys %in;
+		push @single, map { "$out/$_.out belongs to nothing" }
+		  grep { !$in{$_} && !$in{ s/_\d$//r } } sort keys %out;
+	}
+	none('tests and expected outputs go in pairs', @single);
+}
+
+done_testing();
