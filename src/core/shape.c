@@ -25,7 +25,7 @@ check_text(pv_name name, size_t max)
 	return pv_utf8_valid(name.s, name.len) ? PV_OK : PV_E_UTF8;
 }
 
-/* Key positions: 1..k, each once. */
+/* Key positions: 1..k, each once; one given twice leaves another one out. */
 static pv_status
 check_keys(const pv_shape *shape)
 {
@@ -38,7 +38,7 @@ check_keys(const pv_shape *shape)
 
 		if (pos == 0)
 			continue;
-		if (pos > shape->ncolumns || seen[pos])
+		if (pos > shape->ncolumns)
 			return PV_E_VALUE;
 		seen[pos] = true;
 		nkeys++;
