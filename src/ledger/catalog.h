@@ -84,10 +84,33 @@ extern void prov_writer_close(ProvWriter *w);
 /*
  * One row by its primary key's first column(s), as a copied tuple in the
  * current memory context (free with heap_freetuple), or NULL. snapshot NULL:
- * GetLatestSnapshot().
+ * what is committed now, prov_latest_snapshot().
  */
 extern HeapTuple prov_fetch1(ProvRel rel, Datum key1, Snapshot snapshot);
 extern HeapTuple prov_fetch2(ProvRel rel, Datum key1, Datum key2, Snapshot snapshot);
+
+/*
+ * Scans with other conditions. index InvalidOid reads the heap in physical
+ * order; an ordered scan runs over the primary key in either direction. A
+ * tuple belongs to the scan and lives until the next call.
+ */
+typedef struct ProvScan
+{
+	Relation	rel;
+	Relation	index;			/* ordered scans only */
+	SysScanDesc scan;
+	Snapshot	snapshot;		/* registered */
+} ProvScan;
+
+/* Equal, greater-or-equal or less strategy of btree, by the column's type. */
+extern void prov_key_init(ScanKey key, ProvRel rel, AttrNumber attno, StrategyNumber strategy, Datum value);
+extern void prov_scan_begin(ProvScan *s, ProvRel rel, Oid index, Snapshot snapshot, int nkeys, ScanKey keys);
+extern void prov_scan_begin_ordered(ProvScan *s, ProvRel rel, Snapshot snapshot, int nkeys, ScanKey keys);
+extern HeapTuple prov_scan_next(ProvScan *s, ScanDirection direction);
+extern void prov_scan_end(ProvScan *s);
+
+/* What a NULL snapshot stands for; not registered. */
+extern Snapshot prov_latest_snapshot(void);
 
 /* The tuple descriptor of a ledger relation, for heap_getattr on fetched rows. */
 extern TupleDesc prov_tupdesc(ProvRel rel);
