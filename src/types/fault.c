@@ -226,17 +226,17 @@ proof_fault(const char *data, size_t len, pv_status status, char *fault)
 	{
 		size_t		enc = l.len - 6;
 
-		status = enc == 0 ? PV_E_SYNTAX :
-			pv_base64_decode(l.line + 6, enc, palloc(enc), enc, &n);
-		if (status != PV_OK)
+		status = pv_base64_decode(l.line + 6, enc, palloc(enc), enc, &n);
+		if (enc == 0 || status != PV_OK)
 		{
-			fault_status(fault, &l, "extra", status);
+			fault_at(fault, &l, "extra", enc == 0 ? "empty" : pv_status_text(status));
 			return;
 		}
 		next_line(&l);
 	}
 	if (l.len < 6 || memcmp(l.line, "index ", 6) != 0)
 	{
+		l.number = Max(l.number, 2);
 		fault_at(fault, &l, "index", "missing");
 		return;
 	}
