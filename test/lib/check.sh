@@ -233,15 +233,13 @@ layer_tap()
 	PG_REGRESS=$pgxs/src/test/regress/pg_regress TESTDIR=$SCRATCH/tap \
 		TESTLOGDIR=$SCRATCH/tap/log TESTDATADIR=$SCRATCH/tap/data \
 		TAP_LIB=$pgxs/src/test/perl:test/tap run_tap "${files[@]}"
-	if [ "$failed" -gt 0 ]; then
-		find "$SCRATCH/tap" -name 'regress_log_*' -newer "$SCRATCH/build.log" |
-			while IFS= read -r f; do
-				if grep -q '^\[.*\] not ok\|^not ok\|died\|Bail' "$f"; then
-					echo "-- end of ${f##*/}"
-					tail -n 40 "$f"
-				fi
-			done
-	fi
+	tail -n +2 "$SCRATCH/summary" 2>/dev/null | while IFS= read -r f; do
+		n=regress_log_$(basename "${f%.*}")
+		find "$SCRATCH/tap" -name "$n" | while IFS= read -r f; do
+			echo "-- end of $n"
+			tail -n 40 "$f"
+		done
+	done
 }
 
 if [ -n "$PG_CONFIG" ]; then

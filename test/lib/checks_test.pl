@@ -100,7 +100,7 @@ foreach (keys %programs)
 	chmod 0755, "$folder/$_";
 }
 my $status = system("perl '$lib/tap.pl' '$folder/summary' '$folder/mixed' '$folder/all_skipped' '$folder/dies' >/dev/null 2>&1");
-is(`cat '$folder/summary'`, "3 2 3\n", 'passed, failed and skipped are counted singly');
+is(`head -n 1 '$folder/summary'`, "3 2 3\n", 'passed, failed and skipped are counted singly');
 isnt($status, 0, 'a failure is a failing status');
 
 done_testing();

@@ -3,8 +3,8 @@
 # tap.pl <summary file> <program>...
 #
 # Runs test programs that print TAP, shows their names and failures as prove
-# does, and writes one line to the summary file: passed, failed, skipped,
-# counted by single tests. A program that is skipped whole counts as one
+# does, and writes to the summary file a line with the numbers passed, failed,
+# skipped, counted by single tests, then the programs that failed, a line each. A program that is skipped whole counts as one
 # skipped; one that dies, or does not run what it planned, without a failed
 # test of its own, as one failed. A failing test marked TODO counts as skipped.
 
@@ -14,6 +14,7 @@ use TAP::Harness;
 
 my $summary = shift @ARGV;
 my %count = (passed => 0, failed => 0, skipped => 0);
+my @failing;
 
 my $harness = TAP::Harness->new(
 	{
@@ -26,8 +27,9 @@ if (@ARGV)
 {
 	my $aggregate = $harness->runtests(@ARGV);
 
-	foreach my $parser ($aggregate->parsers)
+	foreach my $program ($aggregate->descriptions)
 	{
+		my ($parser) = $aggregate->parsers($program);
 		my %skipped = map { $_ => 1 } $parser->skipped;
 		my %actual = map { $_ => 1 } $parser->actual_failed;
 		my $failed = () = $parser->failed;
@@ -40,10 +42,11 @@ if (@ARGV)
 		$count{skipped}++ if defined $parser->skip_all && !$parser->tests_run;
 		$failed = 1 if !$failed && $parser->has_problems;
 		$count{failed} += $failed;
+		push @failing, $program if $failed;
 	}
 }
 
 open my $out, '>', $summary or die "$summary: $!\n";
-print $out "$count{passed} $count{failed} $count{skipped}\n";
+print $out "$count{passed} $count{failed} $count{skipped}\n", map { "$_\n" } @failing;
 close $out or die "$summary: $!\n";
 exit($count{failed} ? 1 : 0);
