@@ -22,6 +22,7 @@
  */
 #if PG_VERSION_NUM >= 160000
 #include "nodes/miscnodes.h"
+#include "varatt.h"
 #else
 #define errsave(context, ...) \
 	do { \

@@ -1,5 +1,6 @@
 -- The types hash, checkpoint and proof, and what can be checked without a
 -- ledger.
+
 -- hash
 
 CREATE TYPE hash;
