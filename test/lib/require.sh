@@ -64,7 +64,7 @@ complete()
 
 available()
 {
-	apt-cache policy "$1" 2>/dev/null | grep -q 'Candidate: [0-9]'
+	[[ $(LC_ALL=C apt-cache policy "$1" 2>/dev/null) =~ Candidate:\ [0-9] ]]
 }
 
 debian()
