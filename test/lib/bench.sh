@@ -10,7 +10,7 @@
 set -euo pipefail
 
 if [ -z "${SCRATCH:-}" ]; then
-	exec "$(dirname "${BASH_SOURCE[0]}")/scratch.sh" "build server" test/lib/bench.sh "$@"
+	exec "$(dirname "${BASH_SOURCE[0]}")/scratch.sh" "build server python" test/lib/bench.sh "$@"
 fi
 
 . test/lib/build.sh

@@ -11,7 +11,7 @@
 set -euo pipefail
 
 if [ -z "${SCRATCH:-}" ]; then
-	exec "$(dirname "${BASH_SOURCE[0]}")/scratch.sh" "build server" test/lib/demo.sh
+	exec "$(dirname "${BASH_SOURCE[0]}")/scratch.sh" "build server python" test/lib/demo.sh
 fi
 
 . test/lib/build.sh

@@ -7,6 +7,7 @@
 #
 #   build    C compiler, make, OpenSSL's headers
 #   server   a PostgreSQL, 15 to 18, with its server headers and PGXS
+#   python   python3, for the independent reader of what the extension emits
 #   test     what the tests use besides: Perl with IPC::Run and prove, python3
 #
 # With "server", the path of the pg_config to use is printed to standard
@@ -171,12 +172,17 @@ find_build()
 	fi
 }
 
+find_python()
+{
+	command -v python3 >/dev/null || want python3 "independent checks of formats"
+}
+
 find_test()
 {
 	command -v prove >/dev/null && perl -MTAP::Harness -MTest::More -e 1 2>/dev/null ||
 		want perl "prove and TAP::Harness, to run tests"
 	perl -MIPC::Run -e 1 2>/dev/null || want libipc-run-perl "IPC::Run, for PostgreSQL's Perl test modules"
-	command -v python3 >/dev/null || want python3 "independent checks of formats"
+	find_python
 	command -v nm >/dev/null || want binutils "nm, to compare exported symbols"
 	command -v diff >/dev/null || want diffutils "pg_regress compares with diff"
 }
@@ -186,8 +192,9 @@ for need in "$@"; do
 	case $need in
 		build) find_build ;;
 		server) find_server ;;
+		python) find_python ;;
 		test) find_test ;;
-		*) die "usage: ${0##*/} build|server|test..." ;;
+		*) die "usage: ${0##*/} build|server|python|test..." ;;
 	esac
 done
 
