@@ -81,7 +81,9 @@ PG_CFLAGS = -Wextra -Wno-unused-parameter -Wno-sign-compare \
 	-Wno-missing-field-initializers $(WERROR)
 SHLIB_LINK = -lcrypto
 
+ifdef VERIFIER
 SCRIPTS_built = $(VERIFIER)
+endif
 
 # The library exports what SQL names, and the worker entry points that the
 # headers declare with PGDLLEXPORT.
