@@ -36,4 +36,11 @@
 	} while (0)
 #endif
 
+/* Ownership checks by class of object (16). */
+#if PG_VERSION_NUM >= 160000
+#define prov_owns_relation(relid, role) object_ownercheck(RelationRelationId, relid, role)
+#else
+#define prov_owns_relation(relid, role) pg_class_ownercheck(relid, role)
+#endif
+
 #endif							/* PROVENANCE_COMPAT_H */

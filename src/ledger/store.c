@@ -287,8 +287,9 @@ prov_shape_fetch(int32 shape_id, Snapshot snapshot)
 	return s;
 }
 
-int32
-prov_shape_find(int32 table_id, const pv_hash *digest, Snapshot snapshot)
+/* The greatest id of table_id's shapes, those with that digest if given; or 0. */
+static int32
+greatest_shape(int32 table_id, const pv_hash *digest, Snapshot snapshot)
 {
 	ScanKeyData key;
 	ProvScan	scan;
@@ -304,11 +305,25 @@ prov_shape_find(int32 table_id, const pv_hash *digest, Snapshot snapshot)
 
 		deform(tup, PROV_SHAPE, &row);
 		row_hash(&row, A_SHAPE_DIGEST, &h);
-		if (pv_hash_equal(&h, digest))
+		if (digest == NULL || pv_hash_equal(&h, digest))
 			found = Max(found, row_int32(&row, A_SHAPE_ID));
 	}
 	prov_scan_end(&scan);
 	return found;
+}
+
+int32
+prov_shape_find(int32 table_id, const pv_hash *digest, Snapshot snapshot)
+{
+	return greatest_shape(table_id, digest, snapshot);
+}
+
+ProvShape *
+prov_shape_newest(int32 table_id, Snapshot snapshot)
+{
+	int32		id = greatest_shape(table_id, NULL, snapshot);
+
+	return id == 0 ? NULL : prov_shape_fetch(id, snapshot);
 }
 
 static Datum

@@ -1,0 +1,234 @@
+/*
+ * capture.c: the trigger function capture().
+ *
+ * Each change of a row of a tagged table becomes one entry (two where the key
+ * changes), written at once: nothing is buffered that a rollback to a
+ * savepoint, an error, logical apply or PREPARE could lose.
+ *
+ * The order number of an entry (command id, class) tells the sealer in which
+ * order the versions of a row came about; doc/architecture.md, "Order in the
+ * log", has the rules. It is read off the tuple headers, which the trigger's
+ * slots point to in the page: versions of a running transaction are not pruned.
+ *
+ * Memory: what a row needs lies in a context that is reset after each. Where
+ * output functions of users run, and so might change a tagged table
+ * themselves, each row has a context of its own.
+ *
+ * Locks: none beyond the statement's on the table; RowExclusiveLock on the
+ * ledger's tables.
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "access/xact.h"
+#include "commands/trigger.h"
+#include "fmgr.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+
+#include "ledger/record.h"
+
+PG_FUNCTION_INFO_V1(provenance_capture);
+
+/* Classes of order numbers. */
+#define ORDER_ENDED_INSERT 0
+#define ORDER_END 1
+#define ORDER_INSERT 2
+
+/*
+ * The tagged table that is being truncated as a whole, and by which command:
+ * its partitions' triggers then leave their rows alone.
+ */
+static Oid	truncated_root = InvalidOid;
+static CommandId truncated_by = InvalidCommandId;
+
+static int64
+insert_order(HeapTuple tup)
+{
+	HeapTupleHeader header = tup->t_data;
+
+	if (!(header->t_infomask & HEAP_XMAX_INVALID) &&
+		!HEAP_XMAX_IS_LOCKED_ONLY(header->t_infomask) &&
+		TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetUpdateXid(header)))
+		return PROV_ORDER(HeapTupleHeaderGetCmax(header), ORDER_ENDED_INSERT);
+	return PROV_ORDER(GetCurrentCommandId(false), ORDER_INSERT);
+}
+
+static void
+capture_insert(ProvTarget *target, TriggerData *td)
+{
+	ProvLayout *layout = target->layout;
+	pv_value   *values = palloc(sizeof(pv_value) * layout->ncolumns);
+	pv_value   *key = palloc(sizeof(pv_value) * layout->nkeys);
+
+	prov_row_values(layout, td->tg_relation->rd_rel->relowner, td->tg_trigslot, values);
+	prov_pick_key(layout, values, key);
+	prov_record_row(target, PV_OP_INSERT, values, key, insert_order(td->tg_trigtuple));
+}
+
+static void
+capture_delete(ProvTarget *target, TriggerData *td)
+{
+	pv_value   *key = palloc(sizeof(pv_value) * target->layout->nkeys);
+
+	prov_key_values(target->layout, td->tg_relation->rd_rel->relowner, td->tg_trigslot, key);
+	prov_record_row(target, PV_OP_DELETE, key, key,
+					PROV_ORDER(HeapTupleHeaderGetCmax(td->tg_trigtuple->t_data), ORDER_END));
+}
+
+static void
+capture_update(ProvTarget *target, TriggerData *td)
+{
+	ProvLayout *layout = target->layout;
+	pv_value   *values = palloc(sizeof(pv_value) * layout->ncolumns);
+	pv_value   *key = palloc(sizeof(pv_value) * layout->nkeys);
+	pv_value   *old_key = palloc(sizeof(pv_value) * layout->nkeys);
+	int64		order = PROV_ORDER(HeapTupleHeaderGetCmin(td->tg_newtuple->t_data), ORDER_END);
+	bool		key_changed;
+
+	if (!prov_row_changes(layout, td->tg_relation->rd_rel->relowner, td->tg_trigslot, td->tg_newslot,
+						  values, &key_changed, old_key))
+		return;
+	prov_pick_key(layout, values, key);
+	if (key_changed)
+	{
+		prov_record_row(target, PV_OP_DELETE, old_key, old_key, order);
+		prov_record_row(target, PV_OP_INSERT, values, key, insert_order(td->tg_newtuple));
+	}
+	else
+		prov_record_row(target, PV_OP_UPDATE, values, key, order);
+}
+
+static void
+capture_row(TriggerData *td, int32 table_id)
+{
+	static MemoryContext shared = NULL;
+	ProvTarget	target = *prov_target(td->tg_relation, table_id);
+	bool		own_context = (target.layout->needs & PROV_NEEDS_OWNER) != 0;
+	MemoryContext cxt;
+	MemoryContext old;
+
+	if (target.append_only && !TRIGGER_FIRED_BY_INSERT(td->tg_event))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("cannot %s table \"%s\": it is tagged as append-only",
+						TRIGGER_FIRED_BY_UPDATE(td->tg_event) ? "update" : "delete from",
+						RelationGetRelationName(td->tg_relation))));
+
+	if (own_context)
+		cxt = AllocSetContextCreate(CurrentMemoryContext, "provenance row", ALLOCSET_DEFAULT_SIZES);
+	else
+	{
+		if (shared == NULL)
+			shared = AllocSetContextCreate(TopMemoryContext, "provenance row", ALLOCSET_DEFAULT_SIZES);
+		cxt = shared;
+		MemoryContextReset(cxt);	/* after an error */
+	}
+
+	old = MemoryContextSwitchTo(cxt);
+	if (TRIGGER_FIRED_BY_INSERT(td->tg_event))
+		capture_insert(&target, td);
+	else if (TRIGGER_FIRED_BY_DELETE(td->tg_event))
+		capture_delete(&target, td);
+	else
+		capture_update(&target, td);
+	MemoryContextSwitchTo(old);
+
+	if (own_context)
+		MemoryContextDelete(cxt);
+	else
+		MemoryContextReset(cxt);
+}
+
+static void
+forget_truncate_xact(XactEvent event, void *arg)
+{
+	truncated_root = InvalidOid;
+}
+
+static void
+forget_truncate_subxact(SubXactEvent event, SubTransactionId mine, SubTransactionId parent, void *arg)
+{
+	truncated_root = InvalidOid;
+}
+
+/*
+ * TRUNCATE. Of the tagged table itself: one event. Of a partition alone: a
+ * `delete` entry for each of its rows, written before they are gone. The server
+ * truncates a table's partitions with it, and runs the BEFORE triggers in the
+ * order in which the tables are named, partitions after their root; a
+ * partition that the command names before its root gets its entries too, which
+ * is more than needed and not wrong.
+ */
+static void
+capture_truncate(TriggerData *td, int32 table_id)
+{
+	Relation	rel = td->tg_relation;
+	ProvTarget *target = prov_target(rel, table_id);
+	bool		is_root = target->layout->root == RelationGetRelid(rel);
+	const char *values[2];
+
+	if (target->append_only)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("cannot truncate table \"%s\": it is tagged as append-only",
+						RelationGetRelationName(rel))));
+
+	if (TRIGGER_FIRED_BEFORE(td->tg_event))
+	{
+		if (is_root)
+		{
+			static bool registered = false;
+
+			if (!registered)
+			{
+				RegisterXactCallback(forget_truncate_xact, NULL);
+				RegisterSubXactCallback(forget_truncate_subxact, NULL);
+				registered = true;
+			}
+			/* marked as used, so that the next command has another id */
+			truncated_by = GetCurrentCommandId(true);
+			truncated_root = RelationGetRelid(rel);
+		}
+		else if (truncated_root != target->layout->root || truncated_by != GetCurrentCommandId(false))
+			prov_record_rows(rel, table_id, PV_OP_DELETE);
+		return;
+	}
+
+	if (!is_root)
+		return;
+	values[0] = target->layout->schema;
+	values[1] = target->layout->table;
+	prov_record_event(target->layout, target->shape_id, PV_OP_TRUNCATE, values);
+}
+
+Datum
+provenance_capture(PG_FUNCTION_ARGS)
+{
+	TriggerData *td = (TriggerData *) fcinfo->context;
+	bool		truncate;
+	int32		table_id;
+
+	if (!CALLED_AS_TRIGGER(fcinfo))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("function \"capture\" was not called as a trigger")));
+	truncate = TRIGGER_FIRED_BY_TRUNCATE(td->tg_event);
+	if (truncate ? !TRIGGER_FIRED_FOR_STATEMENT(td->tg_event) :
+		!(TRIGGER_FIRED_FOR_ROW(td->tg_event) && TRIGGER_FIRED_AFTER(td->tg_event)))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("function \"capture\" must be fired after each row, or by TRUNCATE")));
+	if (td->tg_trigger->tgnargs != 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("function \"capture\" must be given the id of a tagged table")));
+	table_id = pg_strtoint32(td->tg_trigger->tgargs[0]);
+
+	if (truncate)
+		capture_truncate(td, table_id);
+	else
+		capture_row(td, table_id);
+	return PointerGetDatum(NULL);
+}
