@@ -43,4 +43,13 @@
 #define prov_owns_relation(relid, role) pg_class_ownercheck(relid, role)
 #endif
 
+/* Instrumentation of index scans (18). */
+#if PG_VERSION_NUM >= 180000
+#define prov_index_beginscan(heap, index, snapshot, nkeys, norderbys) \
+	index_beginscan(heap, index, snapshot, NULL, nkeys, norderbys)
+#else
+#define prov_index_beginscan(heap, index, snapshot, nkeys, norderbys) \
+	index_beginscan(heap, index, snapshot, nkeys, norderbys)
+#endif
+
 #endif							/* PROVENANCE_COMPAT_H */

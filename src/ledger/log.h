@@ -27,7 +27,8 @@ typedef struct ProvLeafRef
 } ProvLeafRef;
 
 /*
- * Packed map of a run, per leaf: zigzag varint of seq minus the seq before (0
+ * Packed maps (map.c). Varints are base 128, least significant group first,
+ * in their shortest form. Packed map of a run, per leaf: zigzag varint of seq minus the seq before (0
  * before the first), the same for xid, varint of leaf - prev_leaf (0: none).
  * Packed map of a seq_block, per seq in rising order: one byte seq % 256,
  * zigzag varint of leaf minus the leaf before (first_leaf before the first).
@@ -35,6 +36,34 @@ typedef struct ProvLeafRef
  */
 extern Size prov_run_encode(const ProvLeafRef *refs, int n, uint8 *map, Size cap);
 extern bool prov_run_decode(int64 first_leaf, int n, const uint8 *map, Size len, ProvLeafRef *refs);
+
+#define PROV_RUN_MAP_MAX (PROV_RUN_MAX * 30)
+
+#define PROV_BLOCK_SEQS 256		/* seqs of a seq_block */
+#define PROV_BLOCK_MAP_MAX (PROV_BLOCK_SEQS * 11)
+
+/* seqs and leaves of one block, seqs rising; returns the map's length. */
+extern Size prov_block_encode(int64 first_leaf, const int64 *seqs, const int64 *leaves, int n,
+							  uint8 *map, Size cap);
+
+/* leaves[seq % 256] gets the leaf of each seq in the map; others stay as they are. */
+extern bool prov_block_decode(int64 first_leaf, const uint8 *map, Size len, int64 leaves[PROV_BLOCK_SEQS]);
+
+/* The row of seal_state. */
+typedef struct ProvSealState
+{
+	bool		exists;			/* false: nothing has been sealed; the rest is zero */
+	ItemPointerData tid;
+	Oid			database_oid;
+	uint64		system_identifier;
+	int64		log_size;
+	int64		floor;			/* -1: none */
+	FullTransactionId xmax;		/* of the snapshot of the last batch */
+	int			nxip;
+	FullTransactionId *xip;
+} ProvSealState;
+
+extern void prov_seal_state(Snapshot snapshot, ProvSealState *out);
 
 /* A reader of the sealed log under one snapshot; caches the run read last. */
 typedef struct ProvLog ProvLog;
@@ -81,5 +110,15 @@ typedef struct ProvUnsealedScan ProvUnsealedScan;
 extern ProvUnsealedScan *prov_unsealed_open(Snapshot snapshot);
 extern bool prov_unsealed_next(ProvUnsealedScan *scan, ProvEntry *out);
 extern void prov_unsealed_close(ProvUnsealedScan *scan);
+
+/* The state it started from, and the floor that its batch has to store. */
+extern const ProvSealState *prov_unsealed_state(ProvUnsealedScan *scan);
+extern int64 prov_unsealed_floor(ProvUnsealedScan *scan);
+
+/* Whether at least cap entries wait, how many if fewer, and the time of the oldest. */
+extern int64 prov_unsealed_count(Snapshot snapshot, int64 cap, TimestampTz *oldest);
+
+/* One unsealed entry by its seq. */
+extern bool prov_unsealed_find(Snapshot snapshot, int64 seq, bool want_image, ProvEntry *out);
 
 #endif							/* PROV_LOG_H */
