@@ -20,9 +20,18 @@ extern bool prov_standing_worker_runs(void);	/* one conditional lock attempt */
 
 /*
  * Seals what is committed and not yet in the log: runs its own transaction.
- * Returns the number of entries sealed; *size gets the log's size after.
+ * Returns the number of entries sealed; *size gets the log's size after. On
+ * an ERROR the transaction is gone and nothing of it remains. If somebody
+ * wants the database (prov_database_wanted()) it gives way: rolls back and
+ * returns 0.
  */
 extern int64 prov_seal_batch(int64 *size);
+
+/*
+ * True if someone is dropping, renaming or copying this database: a worker
+ * leaves then. One conditional lock attempt (worker.c).
+ */
+extern bool prov_database_wanted(void);
 
 /*
  * Signs and publishes the head of the log if it has grown since the last

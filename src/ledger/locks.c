@@ -1,0 +1,91 @@
+/*-------------------------------------------------------------------------
+ *
+ * locks.c
+ *	  The sealer's lock and the standing worker's lock.
+ *
+ * Both are advisory lock tags of this database with a fourth field that no SQL
+ * function makes (those make 1 and 2), so that no user can take them, and not
+ * locks on a table, which autovacuum against wraparound could stand in the way
+ * of. They are session locks: they outlive transactions and go with the
+ * process.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "miscadmin.h"
+#include "storage/lock.h"
+
+#include "compat.h"
+#include "ledger/seal.h"
+
+#define LOCK_CLASS 0x5056		/* "PV" */
+#define LOCK_SEALER 1
+#define LOCK_STANDING 2
+
+static void
+make_tag(LOCKTAG *tag, uint32 which)
+{
+	SET_LOCKTAG_ADVISORY(*tag, MyDatabaseId, 0, which, LOCK_CLASS);
+}
+
+bool
+prov_lock_sealer(bool dont_wait)
+{
+	LOCKTAG		tag;
+
+	make_tag(&tag, LOCK_SEALER);
+	return LockAcquire(&tag, ExclusiveLock, true, dont_wait) != LOCKACQUIRE_NOT_AVAIL;
+}
+
+void
+prov_unlock_sealer(void)
+{
+	LOCKTAG		tag;
+
+	make_tag(&tag, LOCK_SEALER);
+	LockRelease(&tag, ExclusiveLock, true);
+}
+
+/*
+ * prov_standing_worker_runs() holds the lock for an instant when nobody has
+ * it; a worker that starts in that instant must not take it for a colleague.
+ */
+bool
+prov_lock_standing(void)
+{
+	LOCKTAG		tag;
+	int			attempt;
+
+	make_tag(&tag, LOCK_STANDING);
+	for (attempt = 0; attempt < 5; attempt++)
+	{
+		if (attempt > 0)
+			pg_usleep(10000L);
+		if (LockAcquire(&tag, ExclusiveLock, true, true) != LOCKACQUIRE_NOT_AVAIL)
+			return true;
+	}
+	return false;
+}
+
+void
+prov_unlock_standing(void)
+{
+	LOCKTAG		tag;
+
+	make_tag(&tag, LOCK_STANDING);
+	LockRelease(&tag, ExclusiveLock, true);
+}
+
+/* Shared, so that two who look do not see each other. */
+bool
+prov_standing_worker_runs(void)
+{
+	LOCKTAG		tag;
+
+	make_tag(&tag, LOCK_STANDING);
+	if (LockAcquire(&tag, ShareLock, true, true) == LOCKACQUIRE_NOT_AVAIL)
+		return true;
+	LockRelease(&tag, ShareLock, true);
+	return false;
+}
