@@ -1,0 +1,123 @@
+/*
+ * prove.h: proofs and history out of the stored ledger: what the files of this
+ * folder share.
+ *
+ * A target is a table that somebody asks about, resolved (a partition to the
+ * tagged table that it is part of), with the answer to who may see what of it.
+ * A history output turns entries into rows of history() and changes().
+ */
+#ifndef PROV_PROVE_H
+#define PROV_PROVE_H
+
+#include "postgres.h"
+
+#include "fmgr.h"
+#include "funcapi.h"
+#include "utils/hsearch.h"
+#include "utils/jsonb.h"
+
+#include "ledger/log.h"
+
+typedef struct ProveTarget
+{
+	Oid			relid;			/* the tagged table */
+	ProvTable  *table;			/* its newest registry row */
+	bool		owner;			/* the caller owns it, or is a superuser */
+	bool		all_columns;	/* the caller may SELECT from the table as a whole */
+	int			nkeys;
+	char	  **key_names;		/* in key order, server encoding */
+	AttrNumber *key_attnums;	/* InvalidAttrNumber: no such column any more */
+} ProveTarget;
+
+/*
+ * Resolves a relation and checks that the caller may see something of its
+ * history: 55000 if it was never tagged, 42501 without SELECT on any column or
+ * where row security applies to the caller.
+ */
+extern ProveTarget *prove_target(Oid relid, Snapshot snapshot);
+
+/* 42501 unless the caller may SELECT the key columns. */
+extern void prove_check_key_columns(const ProveTarget *target);
+
+/* May the caller see the values of a column of this name (UTF-8)? */
+extern bool prove_column_visible(const ProveTarget *target, pv_name name);
+
+/*
+ * The row identities that the key values in arguments `first` to the last may
+ * stand for, likeliest first: that of the row in the table whose key equals
+ * them by the key's own operators, then that of their text. Returns 1 or 2;
+ * 22023 for a wrong number of values, 22004 for a NULL.
+ */
+extern int	prove_key_identities(FunctionCallInfo fcinfo, int first, const ProveTarget *target,
+								 uint8 ids[2][PV_ROW_ID_LEN]);
+
+/* Text (UTF-8) in the server's encoding, terminated; 22P05 if that cannot be. */
+extern char *prove_text(const void *s, size_t len);
+
+/* A shape with what this caller sees of it. */
+typedef enum ProveKind
+{
+	PROVE_STRING, PROVE_BOOL, PROVE_NUMBER, PROVE_JSON
+} ProveKind;
+
+typedef struct ProveShape
+{
+	int32		shape_id;		/* hash key */
+	ProvShape  *shape;			/* NULL: not there, or not decodable */
+	bool	   *visible;		/* by column */
+	ProveKind  *kinds;			/* by column */
+} ProveShape;
+
+/* An image taken apart: fields by name. Points into shape and image. */
+typedef struct ProveImage
+{
+	bool		valid;			/* false: erased, or does not fit its shape */
+	int			n;
+	pv_name    *names;
+	pv_value   *values;
+	bool	   *visible;
+	ProveKind  *kinds;
+	bool	   *key;			/* is it a field of the row's key? */
+} ProveImage;
+
+extern void prove_shape_view(ProveShape *view, const ProveTarget *target);
+extern void prove_image(const ProvEntry *entry, const ProveShape *view, ProveImage *out);
+
+/* The visible fields as an object; only those of the key if so asked. */
+extern Jsonb *prove_image_json(const ProveImage *image, bool key_only);
+
+/* text[]: visible fields of `after` whose text differs from `before`. */
+extern Datum prove_image_changed(const ProveImage *before, const ProveImage *after);
+
+typedef struct HistoryOutput
+{
+	ProveTarget *target;
+	Snapshot	snapshot;
+	ReturnSetInfo *rsinfo;
+	bool		with_key;		/* a last column "key" */
+	MemoryContext cxt;			/* of the whole call */
+	MemoryContext row;			/* of one row; the caller resets it */
+	MemoryContext contexts;		/* of cached contexts */
+	HTAB	   *shapes;			/* shape id -> ProveShape */
+	HTAB	   *context_table;	/* context id -> CachedContext */
+} HistoryOutput;
+
+extern void history_begin(HistoryOutput *out, FunctionCallInfo fcinfo, ProveTarget *target, Snapshot snapshot, bool with_key);
+extern ProveShape *history_shape(HistoryOutput *out, int32 shape_id);
+
+/*
+ * Writes one row. ref: the entry's place in the log, NULL if it has none yet;
+ * prev: hash of the leaf before, NULL for zeros; entry: NULL if the log knows
+ * it and the table of entries does not; before: the last entry of the row that
+ * held an image, for `changed`, NULL if there is none.
+ */
+extern void history_put(HistoryOutput *out, const ProvLeafRef *ref, const pv_hash *prev,
+						const ProvEntry *entry, const ProvEntry *before);
+
+/* Does this operation leave an image of the whole row? */
+extern bool history_has_row(int op);
+
+/* An ERROR for a log that does not hold together. */
+extern void prove_log_damaged(int64 leaf) pg_attribute_noreturn();
+
+#endif							/* PROV_PROVE_H */
