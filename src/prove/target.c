@@ -104,26 +104,9 @@ keys_of_index(ProveTarget *target)
 static bool
 keys_of_shape(ProveTarget *target, Snapshot snapshot)
 {
-	ProvScan	scan;
-	ScanKeyData key;
-	HeapTuple	tup;
-	int32		newest = 0;
-	ProvShape  *shape;
+	ProvShape  *shape = prov_shape_newest(target->table->table_id, snapshot);
 	int			i;
 
-	prov_key_init(&key, PROV_SHAPE, A_SHAPE_TABLE_ID, BTEqualStrategyNumber, Int32GetDatum(target->table->table_id));
-	prov_scan_begin(&scan, PROV_SHAPE, prov_shape_table_index(), snapshot, 1, &key);
-	while (HeapTupleIsValid(tup = prov_scan_next(&scan, ForwardScanDirection)))
-	{
-		bool		isnull;
-		Datum		id = heap_getattr(tup, A_SHAPE_ID, prov_tupdesc(PROV_SHAPE), &isnull);
-
-		if (!isnull)
-			newest = Max(newest, DatumGetInt32(id));
-	}
-	prov_scan_end(&scan);
-
-	shape = prov_shape_fetch(newest, snapshot);
 	if (shape == NULL || shape->status != PV_OK || shape->nkeys == 0)
 		return false;
 	target->nkeys = shape->nkeys;
