@@ -281,9 +281,10 @@ read_heads(ProvHeads *heads, RowHead **wanted, int n)
 }
 
 void
-prov_heads_load(ProvHeads *heads, const ProvEntry *entries, int n)
+prov_heads_load(ProvHeads *heads, const ProvEntry *entries, int n, ProvChain *chains)
 {
 	RowHead   **wanted;
+	TableHead  *t = NULL;
 	int			nwanted = 0;
 	int			i;
 
@@ -296,9 +297,13 @@ prov_heads_load(ProvHeads *heads, const ProvEntry *entries, int n)
 		bool		found;
 		RowHead    *r;
 
-		if (in_table_chain(table_head(heads, entries[i].table_id), &entries[i]))
+		if (t == NULL || t->table_id != entries[i].table_id)
+			t = table_head(heads, entries[i].table_id);
+		chains[i].table = t;
+		chains[i].row = NULL;
+		if (in_table_chain(t, &entries[i]))
 			continue;
-		r = hash_search(heads->rows, entries[i].row_id, HASH_ENTER, &found);
+		r = chains[i].row = hash_search(heads->rows, entries[i].row_id, HASH_ENTER, &found);
 		if (found)
 			continue;
 		r->table_id = entries[i].table_id;
@@ -312,48 +317,29 @@ prov_heads_load(ProvHeads *heads, const ProvEntry *entries, int n)
 	pfree(wanted);
 }
 
-static RowHead *
-row_head(ProvHeads *heads, const ProvEntry *entry)
-{
-	RowHead    *r = hash_search(heads->rows, entry->row_id, HASH_FIND, NULL);
-
-	if (r == NULL)
-		elog(ERROR, "head of an entry was not loaded");
-	return r;
-}
-
 const ProvHead *
-prov_heads_get(ProvHeads *heads, const ProvEntry *entry)
+prov_chain_end(const ProvChain *chain)
 {
-	TableHead  *t = table_head(heads, entry->table_id);
-	RowHead    *r;
-
-	if (in_table_chain(t, entry))
-		return t->head.last_leaf >= 0 ? &t->head : NULL;
-	r = row_head(heads, entry);
-	return r->head.last_leaf > t->truncated_leaf ? &r->head : NULL;
+	if (chain->row == NULL)
+		return chain->table->head.last_leaf >= 0 ? &chain->table->head : NULL;
+	return chain->row->head.last_leaf > chain->table->truncated_leaf ? &chain->row->head : NULL;
 }
 
 void
-prov_heads_put(ProvHeads *heads, const ProvEntry *entry, int64 leaf, const pv_hash *hash)
+prov_chain_extend(ProvChain *chain, const ProvEntry *entry, int64 leaf, const pv_hash *hash)
 {
-	TableHead  *t = table_head(heads, entry->table_id);
+	TableHead  *t = chain->table;
+	ProvHead   *head = &t->head;
 
 	t->dirty = true;
 	t->entries++;
-	if (in_table_chain(t, entry))
+	if (entry->op == PV_OP_TRUNCATE)
+		t->truncated_leaf = leaf;
+	if (chain->row != NULL)
 	{
-		t->head.last_leaf = leaf;
-		t->head.hash = *hash;
-		if (entry->op == PV_OP_TRUNCATE)
-			t->truncated_leaf = leaf;
+		chain->row->dirty = true;
+		head = &chain->row->head;
 	}
-	else
-	{
-		RowHead    *r = row_head(heads, entry);
-
-		r->dirty = true;
-		r->head.last_leaf = leaf;
-		r->head.hash = *hash;
-	}
+	head->last_leaf = leaf;
+	head->hash = *hash;
 }

@@ -19,18 +19,25 @@ typedef struct ProvHead
 /* In the current memory context; log identity's row key. */
 extern ProvHeads *prov_heads_open(const uint8 row_key[PV_ROW_KEY_LEN]);
 
+/* The chain that an entry continues or begins: its row's, or its table's own. */
+typedef struct ProvChain
+{
+	struct TableHead *table;
+	struct RowHead *row;		/* NULL: the table's own chain */
+} ProvChain;
+
 /*
- * Reads the heads that these entries need, in the order of their key. Writes
- * out and forgets what it held before, if that has become much: no head got
- * earlier stays valid.
+ * Finds the chains of n entries, reading in the order of their key what is not
+ * held. Writes out and forgets what was held before, if that has become much:
+ * no chain found earlier stays valid.
  */
-extern void prov_heads_load(ProvHeads *heads, const ProvEntry *entries, int n);
+extern void prov_heads_load(ProvHeads *heads, const ProvEntry *entries, int n, ProvChain *chains);
 
-/* The end of the chain that the entry continues, NULL if it begins one. */
-extern const ProvHead *prov_heads_get(ProvHeads *heads, const ProvEntry *entry);
+/* The end of the chain, NULL if it has none yet. */
+extern const ProvHead *prov_chain_end(const ProvChain *chain);
 
-/* The entry is the leaf. */
-extern void prov_heads_put(ProvHeads *heads, const ProvEntry *entry, int64 leaf, const pv_hash *hash);
+/* The entry becomes the end of the chain, as that leaf. */
+extern void prov_chain_extend(ProvChain *chain, const ProvEntry *entry, int64 leaf, const pv_hash *hash);
 
 /* Writes everything out and closes. */
 extern void prov_heads_close(ProvHeads *heads);

@@ -186,9 +186,9 @@ write_blocks(Batch *batch, SeqLeaf *pairs, int n)
 }
 
 static void
-seal_entry(Batch *batch, const ProvEntry *entry)
+seal_entry(Batch *batch, const ProvEntry *entry, ProvChain *chain)
 {
-	const ProvHead *prev = prov_heads_get(batch->heads, entry);
+	const ProvHead *prev = prov_chain_end(chain);
 	ProvLeafRef *ref = &batch->run[batch->nrun];
 	uint8		bytes[PV_LEAF_LEN];
 	pv_leaf		leaf;
@@ -200,7 +200,7 @@ seal_entry(Batch *batch, const ProvEntry *entry)
 	ref->seq = entry->seq;
 	ref->xid = entry->xid;
 	ref->prev_leaf = prev != NULL ? prev->last_leaf : -1;
-	prov_heads_put(batch->heads, entry, ref->leaf, &ref->hash);
+	prov_chain_extend(chain, entry, ref->leaf, &ref->hash);
 	prov_check(pv_frontier_append(&batch->frontier, prov_hasher(), &ref->hash, emit_node, batch));
 	if (++batch->nrun == PROV_RUN_MAX)
 		write_run(batch);
@@ -276,6 +276,7 @@ seal_all(ProvUnsealedScan *scan, Snapshot snapshot, const ProvIdentity *id, int6
 	MemoryContext old;
 	Batch	   *batch;
 	SeqLeaf    *pairs;
+	ProvChain  *chains;
 	int64		sealed = 0;
 
 	if (n == 0)
@@ -283,6 +284,7 @@ seal_all(ProvUnsealedScan *scan, Snapshot snapshot, const ProvIdentity *id, int6
 
 	batch = palloc0(sizeof(Batch));
 	pairs = palloc(sizeof(SeqLeaf) * CHUNK);
+	chains = palloc(sizeof(ProvChain) * CHUNK);
 	row_context = AllocSetContextCreate(CurrentMemoryContext, "provenance seal", ALLOCSET_DEFAULT_SIZES);
 	load_frontier(batch, *size, snapshot);
 	batch->heads = prov_heads_open(id->row_key);
@@ -297,13 +299,13 @@ seal_all(ProvUnsealedScan *scan, Snapshot snapshot, const ProvIdentity *id, int6
 		CHECK_FOR_INTERRUPTS();
 		if (prov_database_wanted())
 			return -1;
-		prov_heads_load(batch->heads, entries, n);
+		prov_heads_load(batch->heads, entries, n, chains);
 		old = MemoryContextSwitchTo(row_context);
 		for (i = 0; i < n; i++)
 		{
 			pairs[i].seq = entries[i].seq;
 			pairs[i].leaf = (int64) batch->frontier.size;
-			seal_entry(batch, &entries[i]);
+			seal_entry(batch, &entries[i], &chains[i]);
 			MemoryContextReset(row_context);
 		}
 		write_blocks(batch, pairs, n);
