@@ -52,4 +52,12 @@
 	index_beginscan(heap, index, snapshot, nkeys, norderbys)
 #endif
 
+/* transaction_timeout came with 17. */
+#if PG_VERSION_NUM >= 170000
+#define prov_disable_transaction_timeout() \
+	SetConfigOption("transaction_timeout", "0", PGC_SUSET, PGC_S_OVERRIDE)
+#else
+#define prov_disable_transaction_timeout() ((void) 0)
+#endif
+
 #endif							/* PROVENANCE_COMPAT_H */

@@ -14,6 +14,7 @@
 #include "fmgr.h"
 
 #include "compat.h"
+#include "ledger/seal.h"
 
 PG_MODULE_MAGIC;
 
@@ -22,4 +23,5 @@ void		_PG_init(void);
 void
 _PG_init(void)
 {
+	prov_ledger_init();
 }

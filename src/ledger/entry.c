@@ -30,6 +30,7 @@
 #include "utils/xid8.h"
 
 #include "compat.h"
+#include "ledger/seal.h"
 #include "ledger/store.h"
 #include "types/types.h"
 
@@ -92,6 +93,8 @@ prov_entry_append(ProvEntry *entry)
 	MemoryContextReset(append_context);
 	index_close(index, NoLock);
 	table_close(rel, NoLock);
+
+	prov_poke_worker();
 }
 
 void

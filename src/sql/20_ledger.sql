@@ -143,7 +143,8 @@ CREATE TABLE worker_state (
 	id					int PRIMARY KEY DEFAULT 1 CHECK (id = 1),
 	last_error_at		timestamptz,
 	signer				text NOT NULL,			-- 'ready' or 'stopped: …'
-	last_error			text
+	last_error			text,
+	wanted				boolean NOT NULL DEFAULT true	-- false: stop_worker()
 );
 
 -- Values that must not reach pg_statistic, where erasure would not find them.

@@ -1,0 +1,152 @@
+/*-------------------------------------------------------------------------
+ *
+ * announce.c
+ *	  Telling the world of a new checkpoint: server log, NOTIFY, files.
+ *
+ * A checkpoint exists once its row is committed. Everything here is a step
+ * of its own; if one fails that is logged, and nothing is undone. NOTIFY has
+ * a transaction of its own, because a full queue makes its commit fail.
+ *
+ * In provenance.checkpoint_directory, "latest" always holds the newest note
+ * and is replaced atomically; "checkpoints-YYYY-MM-DD" (UTC) gets each note
+ * of that day appended, with an empty line after it. Checkpoints are public:
+ * the files are readable by everybody who can reach the folder.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "access/xact.h"
+#include "commands/async.h"
+#include "miscadmin.h"
+#include "storage/fd.h"
+#include "utils/memutils.h"
+
+#include "ledger/publish.h"
+#include "ledger/settings.h"
+
+#define PUBLIC_MODE (S_IRUSR | S_IWUSR | S_IRGRP | S_IROTH)
+
+typedef void (*announce_step) (const ProvSigned *head);
+
+static char *
+root_hex(const ProvSigned *head)
+{
+	char	   *hex = palloc(2 * PV_HASH_LEN + 1);
+	pv_buf		b;
+
+	pv_buf_init(&b, hex, 2 * PV_HASH_LEN + 1);
+	pv_put_hex(&b, head->root.b, PV_HASH_LEN);
+	pv_put_u8(&b, 0);
+	return hex;
+}
+
+static void
+notify(const ProvSigned *head)
+{
+	Async_Notify("provenance_checkpoint",
+				 psprintf("%lld %s", (long long) head->size, root_hex(head)));
+}
+
+/* Writes note (and an empty line, if appending) to a file. */
+static void
+write_note(const char *path, int flags, const ProvSigned *head, bool append)
+{
+	Size		len = head->notelen + (append ? 1 : 0);
+	char	   *data = palloc(len);
+	int			fd;
+
+	memcpy(data, head->note, head->notelen);
+	if (append)
+		data[len - 1] = '\n';
+	fd = OpenTransientFilePerm(path, O_WRONLY | O_CREAT | PG_BINARY | flags, PUBLIC_MODE);
+	if (fd < 0)
+		ereport(ERROR,
+				(errcode_for_file_access(),
+				 errmsg("could not open file \"%s\": %m", path)));
+	/* the server's umask keeps others out */
+	if (fchmod(fd, PUBLIC_MODE) != 0)
+		ereport(ERROR,
+				(errcode_for_file_access(),
+				 errmsg("could not set permissions of file \"%s\": %m", path)));
+	errno = 0;
+	if (write(fd, data, len) != (ssize_t) len || pg_fsync(fd) != 0)
+	{
+		if (errno == 0)
+			errno = ENOSPC;
+		ereport(ERROR,
+				(errcode_for_file_access(),
+				 errmsg("could not write file \"%s\": %m", path)));
+	}
+	if (CloseTransientFile(fd) != 0)
+		ereport(ERROR,
+				(errcode_for_file_access(),
+				 errmsg("could not close file \"%s\": %m", path)));
+}
+
+static void
+write_files(const ProvSigned *head)
+{
+	char	   *latest;
+	char	   *temp;
+	char		day[32];
+	time_t		now = time(NULL);
+	struct tm	tm;
+
+	if (prov_checkpoint_directory == NULL || prov_checkpoint_directory[0] == '\0')
+		return;
+	gmtime_r(&now, &tm);
+	strftime(day, sizeof(day), "%Y-%m-%d", &tm);
+	write_note(psprintf("%s/checkpoints-%s", prov_checkpoint_directory, day), O_APPEND, head, true);
+
+	latest = psprintf("%s/latest", prov_checkpoint_directory);
+	temp = psprintf("%s.tmp", latest);
+	write_note(temp, O_TRUNC, head, false);
+	(void) durable_rename(temp, latest, ERROR);
+}
+
+/* In a transaction of its own; an error becomes a WARNING in the server log. */
+static void
+step(announce_step what, const ProvSigned *head, const char *failure)
+{
+	MemoryContext context = CurrentMemoryContext;
+	char	   *volatile message = NULL;
+
+	PG_TRY();
+	{
+		StartTransactionCommand();
+		what(head);
+		CommitTransactionCommand();
+		MemoryContextSwitchTo(context);
+	}
+	PG_CATCH();
+	{
+		HOLD_INTERRUPTS();
+		MemoryContextSwitchTo(context);
+		message = CopyErrorData()->message;
+		AbortOutOfAnyTransaction();
+		MemoryContextSwitchTo(context);
+		FlushErrorState();
+		RESUME_INTERRUPTS();
+	}
+	PG_END_TRY();
+	if (message)
+		ereport(WARNING,
+				(errmsg("%s", failure),
+				 errdetail_internal("%s", message)));
+}
+
+void
+prov_announce(const char *origin, const ProvSigned *head)
+{
+	ereport(LOG,
+			(errmsg("published checkpoint of size %lld, root %s, origin %s",
+					(long long) head->size, root_hex(head), origin)));
+	step(notify, head, "no notification of the checkpoint could be sent");
+	step(write_files, head, "the checkpoint could not be written to provenance.checkpoint_directory");
+}

@@ -1,0 +1,21 @@
+/*-------------------------------------------------------------------------
+ *
+ * init.c
+ *	  What this folder prepares when the library is loaded.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "ledger/request.h"
+#include "ledger/seal.h"
+#include "ledger/settings.h"
+#include "ledger/worker.h"
+
+void
+prov_ledger_init(void)
+{
+	prov_settings_init();
+	prov_request_init();
+	prov_launcher_init();
+}

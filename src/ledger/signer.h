@@ -1,0 +1,127 @@
+/*
+ * signer.h: the signing key and the signer's state, both in files.
+ *
+ * The state (doc/format.md, "Signer's state file") is what keeps a log from
+ * being signed twice in two shapes: the greatest size ever signed, its root,
+ * and whose it is. It lives outside the database on purpose, so that whatever
+ * brings the database back to an earlier time leaves the state where it was.
+ *
+ * Files are read and written under a lock on the state directory (flock), by
+ * workers and by setup(). What stops the signer is returned as a reason, a
+ * sentence for people; an ERROR is something that may pass (a full disk).
+ * No message, at any level, contains key material or the URI of a token.
+ */
+#ifndef PROV_SIGNER_H
+#define PROV_SIGNER_H
+
+#include "postgres.h"
+
+#include "core/checkpoint.h"
+
+/* Whose a state file is. The host is reported, not compared. */
+typedef struct ProvOwner
+{
+	uint64		system_identifier;
+	uint32		timeline;
+	Oid			database;
+	uint64		inode;			/* of the state directory */
+	char	   *data_directory;
+	char	   *host;
+} ProvOwner;
+
+typedef struct ProvSignerState
+{
+	char	   *origin;			/* with incarnation */
+	uint64		size;			/* greatest size ever signed */
+	pv_hash		root;			/* the root at that size */
+	ProvOwner	owner;
+	char	   *note;			/* last note signed; NULL before the first */
+	Size		notelen;
+} ProvSignerState;
+
+/* The state directory, open and locked. */
+typedef struct ProvStateDir
+{
+	char	   *path;
+	int			fd;
+	uint64		inode;
+} ProvStateDir;
+
+/* --- state_dir.c ------------------------------------------------------- */
+
+/*
+ * The directory for a new log: made if missing (0700). *inside is set if it
+ * had to be put into the data directory. configured: the setting, "" if unset.
+ */
+extern char *prov_state_directory_make(const char *configured, bool *inside);
+
+/*
+ * Where the state of a log is to be looked for by a worker; remembered: what
+ * the identity row says. Nothing is created.
+ */
+extern char *prov_state_directory_find(const char *remembered);
+
+/*
+ * Opens, checks and locks the directory, waiting up to 10 s for the lock.
+ * False and *reason if it is missing or not fit. The lock ends with
+ * prov_state_unlock() or the (sub)transaction.
+ */
+extern bool prov_state_lock(const char *path, ProvStateDir *dir, char **reason);
+extern void prov_state_unlock(ProvStateDir *dir);
+
+/* "<directory>/<hex SHA-256 of origin>.<suffix>" */
+extern char *prov_state_path(const ProvStateDir *dir, const char *origin, const char *suffix);
+
+/* Who this database is, seen from this directory. */
+extern void prov_owner_self(const ProvStateDir *dir, ProvOwner *owner);
+
+/* What differs between the owner of a file and this database, or NULL. */
+extern char *prov_owner_difference(const ProvOwner *owner, const ProvOwner *self);
+
+/* --- state_file.c ------------------------------------------------------ */
+
+typedef enum ProvStateStatus
+{
+	PROV_STATE_OK,
+	PROV_STATE_ABSENT,
+	PROV_STATE_BAD				/* *reason says why */
+} ProvStateStatus;
+
+extern ProvStateStatus prov_state_read(const ProvStateDir *dir, const char *origin,
+									   ProvSignerState *out, char **reason);
+
+/* Replaces the file atomically and durably. */
+extern void prov_state_write(const ProvStateDir *dir, const ProvSignerState *state);
+
+/* --- key.c ------------------------------------------------------------- */
+
+/* A private key in libcrypto's memory; freed with the memory context it was loaded in. */
+typedef struct ProvKey
+{
+	void	   *pkey;			/* EVP_PKEY */
+	uint8		public_key[PV_ED25519_PUBLIC_LEN];
+	MemoryContextCallback callback;
+} ProvKey;
+
+/*
+ * Loads the Ed25519 private key of a path or OSSL_STORE URI; NULL and *reason
+ * if there is none that can be used.
+ */
+extern ProvKey *prov_key_load(const char *where, char **reason);
+extern void prov_key_free(ProvKey *key);
+
+/* Makes a new key file; an ERROR if there is one. */
+extern void prov_key_create(const char *path);
+
+/* --- setup.c ----------------------------------------------------------- */
+
+/* The log's newest verifier key, as text; NULL if there is none. */
+extern char *prov_log_vkey(int incarnation);
+
+/* The verifier key of a signing key under an origin. */
+extern char *prov_key_vkey(const ProvKey *key, const char *origin);
+
+/* The setting, or the file that setup() made. */
+extern char *prov_key_location(const char *configured, const ProvStateDir *dir, const char *origin);
+
+#endif							/* PROV_SIGNER_H */

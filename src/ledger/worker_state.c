@@ -1,0 +1,185 @@
+/*-------------------------------------------------------------------------
+ *
+ * worker_state.c
+ *	  What the worker last had to say, and whether it is wanted at all.
+ *
+ * One row. Writers take ShareRowExclusiveLock on the table to keep out each
+ * other; a worker does so only if it gets it at once, since a session may
+ * hold it for long between stop_worker() and its commit. What a worker could
+ * not write down it says again at its next cycle.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "access/xact.h"
+#include "access/xlog.h"
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "storage/lmgr.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+#include "ledger/seal.h"
+#include "ledger/worker.h"
+
+PG_FUNCTION_INFO_V1(provenance_start_worker);
+PG_FUNCTION_INFO_V1(provenance_stop_worker);
+
+typedef struct Change
+{
+	const char *signer;			/* NULL: leave it */
+	const char *error;			/* NULL: leave it */
+	const bool *wanted;			/* NULL: leave it */
+} Change;
+
+bool
+prov_worker_wanted(void)
+{
+	HeapTuple	tup = prov_fetch1(PROV_WORKER_STATE, Int32GetDatum(1), NULL);
+	bool		isnull;
+	Datum		wanted;
+
+	if (tup == NULL)
+		return true;
+	wanted = heap_getattr(tup, A_WS_WANTED, prov_tupdesc(PROV_WORKER_STATE), &isnull);
+	return isnull || DatumGetBool(wanted);
+}
+
+/* False if nothing was to be changed. The caller holds the table's lock. */
+static bool
+change_row(const Change *change)
+{
+	HeapTuple	tup = prov_fetch1(PROV_WORKER_STATE, Int32GetDatum(1), NULL);
+	Datum		values[N_WS];
+	bool		nulls[N_WS];
+	ProvWriter	w;
+	bool		changed = tup == NULL;
+
+	if (tup != NULL)
+		heap_deform_tuple(tup, prov_tupdesc(PROV_WORKER_STATE), values, nulls);
+	else
+	{
+		memset(nulls, true, sizeof(nulls));
+		values[A_WS_ID - 1] = Int32GetDatum(1);
+		values[A_WS_SIGNER - 1] = CStringGetTextDatum("ready");
+		values[A_WS_WANTED - 1] = BoolGetDatum(true);
+		nulls[A_WS_ID - 1] = nulls[A_WS_SIGNER - 1] = nulls[A_WS_WANTED - 1] = false;
+	}
+	if (change->signer &&
+		strcmp(TextDatumGetCString(values[A_WS_SIGNER - 1]), change->signer) != 0)
+	{
+		values[A_WS_SIGNER - 1] = CStringGetTextDatum(change->signer);
+		changed = true;
+	}
+	if (change->error)
+	{
+		values[A_WS_ERROR_AT - 1] = TimestampTzGetDatum(GetCurrentTimestamp());
+		values[A_WS_ERROR - 1] = CStringGetTextDatum(change->error);
+		nulls[A_WS_ERROR_AT - 1] = nulls[A_WS_ERROR - 1] = false;
+		changed = true;
+	}
+	if (change->wanted && DatumGetBool(values[A_WS_WANTED - 1]) != *change->wanted)
+	{
+		values[A_WS_WANTED - 1] = BoolGetDatum(*change->wanted);
+		changed = true;
+	}
+	if (!changed)
+		return false;
+	prov_writer_open(&w, PROV_WORKER_STATE);
+	if (tup != NULL)
+		prov_update(&w, tup, values, nulls);
+	else
+		prov_insert(&w, values, nulls);
+	prov_writer_close(&w);
+	CommandCounterIncrement();
+	return true;
+}
+
+/* A worker's change, in its own transaction. True if something was changed. */
+static bool
+report(const Change *change)
+{
+	MemoryContext context = CurrentMemoryContext;
+	volatile bool changed = false;
+
+	PG_TRY();
+	{
+		StartTransactionCommand();
+		PushActiveSnapshot(GetTransactionSnapshot());
+		if (prov_installed() &&
+			ConditionalLockRelationOid(prov_relid(PROV_WORKER_STATE), ShareRowExclusiveLock))
+			changed = change_row(change);
+		PopActiveSnapshot();
+		CommitTransactionCommand();
+		MemoryContextSwitchTo(context);
+	}
+	PG_CATCH();
+	{
+		HOLD_INTERRUPTS();
+		EmitErrorReport();
+		AbortOutOfAnyTransaction();
+		MemoryContextSwitchTo(context);
+		FlushErrorState();
+		changed = false;
+		RESUME_INTERRUPTS();
+	}
+	PG_END_TRY();
+	return changed;
+}
+
+void
+prov_report_error(const char *message)
+{
+	Change		change = {.error = message};
+
+	(void) report(&change);
+}
+
+void
+prov_report_signer(const char *reason)
+{
+	Change		change = {.signer = reason ? psprintf("stopped: %s", reason) : "ready"};
+
+	if (!report(&change))
+		return;
+	if (reason)
+		ereport(LOG,
+				(errmsg("the signer is stopped: %s", reason),
+				 errdetail("Sealing goes on, publishing does not.")));
+	else
+		ereport(LOG, (errmsg("the signer is ready")));
+}
+
+static void
+set_wanted(bool wanted, const char *what)
+{
+	Change		change = {.wanted = &wanted};
+
+	if (!superuser() && GetUserId() != prov_owner())
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("permission denied to start or stop the worker")));
+	PreventCommandDuringRecovery(what);
+	LockRelationOid(prov_relid(PROV_WORKER_STATE), ShareRowExclusiveLock);
+	if (prov_identity(false) != NULL)
+		(void) change_row(&change);
+}
+
+Datum
+provenance_start_worker(PG_FUNCTION_ARGS)
+{
+	set_wanted(true, "start_worker()");
+	prov_start_worker_at_commit();
+	PG_RETURN_VOID();
+}
+
+Datum
+provenance_stop_worker(PG_FUNCTION_ARGS)
+{
+	set_wanted(false, "stop_worker()");
+	PG_RETURN_VOID();
+}
