@@ -20,9 +20,11 @@ SET ROLE regress_provenance_crm;
 
 CREATE TABLE contact (id int PRIMARY KEY, email text, note text);
 INSERT INTO contact VALUES (1, 'a@example.org', 'x'), (2, NULL, '');
+SELECT has_function_privilege('provenance.seal()', 'EXECUTE') AS may_seal;
 SELECT provenance.tag('contact', subject => 'email', exclude => '{note}');
 SELECT * FROM crm.entries();
-SELECT "table", mode, subject, exclude, tagged_at <= clock_timestamp() AS past, entries FROM provenance.tagged_table;
+SELECT "table", mode, subject, exclude, tagged_at <= clock_timestamp() AS past, entries >= 0 AS counted FROM provenance.tagged_table;
+SELECT has_function_privilege('provenance.seal()', 'EXECUTE WITH GRANT OPTION') AS may_grant_seal;
 SELECT tgname, tgenabled, tgtype FROM pg_trigger WHERE tgrelid = 'contact'::regclass AND NOT tgisinternal ORDER BY 1;
 SELECT provenance.tag('contact');	-- fails
 

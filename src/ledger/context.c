@@ -24,6 +24,7 @@
 
 #include "ledger/canonical.h"
 #include "ledger/context.h"
+#include "ledger/settings.h"
 #include "ledger/store.h"
 #include "types/types.h"
 
@@ -266,15 +267,15 @@ prov_current_context(void)
 	roles[2] = GetUserId();
 	look_up_roles(roles);
 
-	values[PV_CTX_ACTOR] = GetConfigOption("provenance.actor", true, false);
-	values[PV_CTX_PURPOSE] = GetConfigOption("provenance.purpose", true, false);
-	values[PV_CTX_SOURCE] = GetConfigOption("provenance.source", true, false);
+	values[PV_CTX_ACTOR] = prov_actor;
+	values[PV_CTX_PURPOSE] = prov_purpose;
+	values[PV_CTX_SOURCE] = prov_source;
 	values[PV_CTX_DB_USER] = role_names[0];
 	values[PV_CTX_SESSION_USER] = role_names[1];
 	values[PV_CTX_CURRENT_USER] = role_names[2];
 	values[PV_CTX_APPLICATION] = application_name;
 	values[PV_CTX_CLIENT_ADDR] = client_address();
-	values[PV_CTX_SOURCE_LEAF] = GetConfigOption("provenance.source_leaf", true, false);
+	values[PV_CTX_SOURCE_LEAF] = prov_source_leaf;
 	for (i = 0; i < PV_CONTEXT_FIELDS; i++)
 		if (values[i] != NULL && values[i][0] == '\0')
 			values[i] = NULL;

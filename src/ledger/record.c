@@ -26,6 +26,7 @@
 
 #include "ledger/context.h"
 #include "ledger/record.h"
+#include "ledger/seal.h"
 #include "types/types.h"
 
 static HTAB *targets = NULL;
@@ -228,6 +229,7 @@ append(const ProvLayout *layout, int32 shape_id, int op, const pv_name *names, c
 	prov_entry_append(&entry);
 	pfree(entry.image);
 	pfree(salts);
+	prov_poke_worker();
 }
 
 void
