@@ -40,15 +40,6 @@
 
 #define CHUNK 8192
 
-/* Until worker.c is there, nobody wants the database. */
-bool		prov_database_wanted(void) __attribute__((weak));
-
-bool
-prov_database_wanted(void)
-{
-	return false;
-}
-
 typedef struct Batch
 {
 	ProvHeads  *heads;
