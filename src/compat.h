@@ -60,4 +60,11 @@
 #define prov_disable_transaction_timeout() ((void) 0)
 #endif
 
+/* "Or stronger" (17). */
+#if PG_VERSION_NUM >= 170000
+#define prov_lock_held(tag, mode) LockHeldByMe(tag, mode, false)
+#else
+#define prov_lock_held(tag, mode) LockHeldByMe(tag, mode)
+#endif
+
 #endif							/* PROVENANCE_COMPAT_H */

@@ -66,3 +66,19 @@ CREATE TRIGGER provenance_refuse BEFORE UPDATE OR DELETE OR TRUNCATE ON worker_s
 CREATE TRIGGER provenance_foreign BEFORE INSERT OR UPDATE OR DELETE ON worker_state FOR EACH ROW EXECUTE FUNCTION ignore_foreign();
 CREATE TRIGGER provenance_foreign_truncate BEFORE TRUNCATE ON worker_state EXECUTE FUNCTION ignore_foreign();
 ALTER TABLE worker_state ENABLE REPLICA TRIGGER provenance_foreign, ENABLE REPLICA TRIGGER provenance_foreign_truncate;
+
+CREATE FUNCTION guard_end() RETURNS event_trigger
+	LANGUAGE c AS 'MODULE_PATHNAME', 'provenance_guard_end';
+REVOKE ALL ON FUNCTION guard_end() FROM PUBLIC;
+COMMENT ON FUNCTION guard_end() IS 'after a DDL command: follows, or refuses, what became of tagged tables';
+
+CREATE FUNCTION guard_rewrite() RETURNS event_trigger
+	LANGUAGE c AS 'MODULE_PATHNAME', 'provenance_guard_rewrite';
+REVOKE ALL ON FUNCTION guard_rewrite() FROM PUBLIC;
+COMMENT ON FUNCTION guard_rewrite() IS 'notes which tables a DDL command rewrites';
+
+-- At the end: nothing of this script is to be guarded.
+CREATE EVENT TRIGGER provenance_guard_end ON ddl_command_end EXECUTE FUNCTION guard_end();
+CREATE EVENT TRIGGER provenance_guard_rewrite ON table_rewrite EXECUTE FUNCTION guard_rewrite();
+ALTER EVENT TRIGGER provenance_guard_end ENABLE ALWAYS;
+ALTER EVENT TRIGGER provenance_guard_rewrite ENABLE ALWAYS;

@@ -1,0 +1,157 @@
+/*-------------------------------------------------------------------------
+ *
+ * ddl.c
+ *	  The event triggers: what comes before and after a DDL command.
+ *
+ * After a command, the tagged tables that the transaction holds a
+ * self-exclusive lock on, or whose names changed, are looked at (follow.c).
+ * This is cheap where there is nothing to do: the registry's rows, a few
+ * look-ups in the lock table, and no lock.
+ *
+ * The event triggers are members of the extension, so pg_dump does not carry
+ * them, and nothing fires for a command on them. Single-user mode, and
+ * event_triggers = off from PostgreSQL 17 on, switch them off; capture then
+ * notices a stale shape itself, and verification the rest.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "catalog/namespace.h"
+#include "commands/event_trigger.h"
+#include "fmgr.h"
+#include "utils/fmgroids.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+
+#include "compat.h"
+#include "guard/guard.h"
+#include "ledger/triggers.h"
+
+PG_FUNCTION_INFO_V1(provenance_guard_rewrite);
+PG_FUNCTION_INFO_V1(provenance_guard_end);
+
+/*
+ * Tables rewritten by the running command, in TopTransactionContext. What a
+ * failed subtransaction leaves behind costs a needless baseline at most.
+ */
+static List *rewritten = NIL;
+
+static EventTriggerData *
+event_data(FunctionCallInfo fcinfo, const char *name)
+{
+	if (!CALLED_AS_EVENT_TRIGGER(fcinfo))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_EVENT_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("function \"%s\" was not called as an event trigger", name)));
+	return (EventTriggerData *) fcinfo->context;
+}
+
+/* The relation that a command alters, by its name after the command. */
+static Oid
+altered_relation(Node *stmt)
+{
+	RangeVar   *name = NULL;
+
+	if (stmt == NULL)
+		return InvalidOid;
+	if (IsA(stmt, AlterTableStmt))
+		name = ((AlterTableStmt *) stmt)->relation;
+	else if (IsA(stmt, RenameStmt) && ((RenameStmt *) stmt)->renameType == OBJECT_COLUMN)
+		name = ((RenameStmt *) stmt)->relation;
+	return name == NULL ? InvalidOid : RangeVarGetRelid(name, NoLock, true);
+}
+
+static bool
+name_changed(const GuardTable *g)
+{
+	char	   *schema = get_namespace_name(get_rel_namespace(g->relid));
+	char	   *table = get_rel_name(g->relid);
+
+	return schema != NULL && table != NULL &&
+		(strcmp(schema, g->table->schema) != 0 || strcmp(table, g->table->table) != 0);
+}
+
+static void
+at_end(EventTriggerData *event)
+{
+	GuardCommand command;
+	List	   *tables;
+	ListCell   *lc;
+
+	command.stmt = event->parsetree;
+	command.relid = altered_relation(event->parsetree);
+	command.rewritten = rewritten;
+	rewritten = NIL;
+
+	/* of use in a restored database too: pg_restore --disable-triggers */
+	guard_restore_ledger_triggers();
+	tables = guard_tables();
+	foreach(lc, tables)
+	{
+		GuardTable *g = lfirst(lc);
+
+		if (g->locked)
+			guard_restore_triggers(g, &command);
+	}
+	if (!guard_active())
+		return;
+	foreach(lc, tables)
+	{
+		GuardTable *g = lfirst(lc);
+
+		if (g->locked || name_changed(g))
+			guard_follow(g, &command);
+	}
+}
+
+Datum
+provenance_guard_end(PG_FUNCTION_ARGS)
+{
+	EventTriggerData *event = event_data(fcinfo, "guard_end");
+	MemoryContext cxt;
+	MemoryContext old;
+
+	if (prov_own_ddl || !prov_installed())
+		PG_RETURN_NULL();
+	cxt = AllocSetContextCreate(CurrentMemoryContext, "provenance guard", ALLOCSET_DEFAULT_SIZES);
+	old = MemoryContextSwitchTo(cxt);
+	at_end(event);
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(cxt);
+	PG_RETURN_NULL();
+}
+
+static void
+forget_rewritten(XactEvent event, void *arg)
+{
+	rewritten = NIL;
+}
+
+/*
+ * Before a table is rewritten: noted, if values are computed anew. (A table
+ * that becomes logged, or gets another access method, keeps its values.)
+ */
+Datum
+provenance_guard_rewrite(PG_FUNCTION_ARGS)
+{
+	static bool registered = false;
+	MemoryContext old;
+	int32		reason;
+
+	(void) event_data(fcinfo, "guard_rewrite");
+	if (!registered)
+	{
+		RegisterXactCallback(forget_rewritten, NULL);
+		registered = true;
+	}
+	reason = DatumGetInt32(OidFunctionCall0(F_PG_EVENT_TRIGGER_TABLE_REWRITE_REASON));
+	if ((reason & (AT_REWRITE_DEFAULT_VAL | AT_REWRITE_COLUMN_REWRITE)) == 0)
+		PG_RETURN_NULL();
+	old = MemoryContextSwitchTo(TopTransactionContext);
+	rewritten = list_append_unique_oid(rewritten,
+									   DatumGetObjectId(OidFunctionCall0(F_PG_EVENT_TRIGGER_TABLE_REWRITE_OID)));
+	MemoryContextSwitchTo(old);
+	PG_RETURN_NULL();
+}
