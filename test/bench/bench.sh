@@ -1,0 +1,47 @@
+#!/bin/bash
+#
+# bench.sh bench|bench-long
+#
+# Measures what recording costs, and how fast sealing, proving and verifying
+# are; doc/performance.md says what and how to read it. test/lib/bench.sh calls
+# this with the extension installed in a private PostgreSQL, PG_CONFIG naming
+# it, its programs in PATH, and SCRATCH a folder of its own.
+#
+# Prints tables in Markdown to standard output, progress to standard error, and
+# writes every round's figures to a CSV file. Nothing is asserted.
+#
+#   BENCH_QUICK=1     a smoke run of about two minutes
+#   BENCH_ROUNDS      interleaved rounds (5)
+#   BENCH_SECONDS     length of one pgbench run (3)
+#   BENCH_ROWS        rows of the CRM table and of bulk statements (200000)
+#   BENCH_ONLY        groups to run, of: single bulk tag ledger (all)
+#   BENCH_CSV         the CSV file (/tmp/provenance-bench-<time>.csv)
+#   BENCH_DIR         where the cluster lives (SCRATCH); for durable commits it
+#                     must be a file system on a disk
+#   BENCH_STAGES      bench-long: log sizes, in million entries (0 10 50)
+
+set -euo pipefail
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
+. "$here/../lib/cluster.sh"
+
+export BENCH_CSV=${BENCH_CSV:-/tmp/provenance-bench-$(date +%Y%m%d-%H%M%S).csv}
+dir=${BENCH_DIR:-$SCRATCH}/bench-cluster
+
+# Two cores, for server and clients together, wherever this runs.
+if command -v taskset >/dev/null && [ "$(nproc)" -gt 2 ] && [ -z "${BENCH_PINNED:-}" ]; then
+	BENCH_PINNED=1 exec taskset -c 0,1 "$0" "$@"
+fi
+
+make -C "$here/floor" PG_CONFIG="$PG_CONFIG" >"$SCRATCH/floor.log" 2>&1 || {
+	tail -n 20 "$SCRATCH/floor.log"
+	exit 1
+}
+
+trap 'cluster_destroy "$dir"' EXIT
+cluster_start "$PG_CONFIG" "$dir" fsync=on full_page_writes=on \
+	shared_buffers=1GB max_wal_size=8GB checkpoint_timeout=1h \
+	autovacuum=off max_locks_per_transaction=128
+export BENCH_DATA=$dir/data
+
+python3 "$here/bench.py" "$@"

@@ -1,0 +1,135 @@
+"""The server as seen by the measurements: SQL, timed statements, pgbench.
+
+Timed statements run in a psql of their own and are timed by psql, so that
+starting it is outside. CPU is what the kernel accounts: for a timed statement
+that of its backend, for pgbench that of all backends that ended in the run
+(the postmaster's children), so that neither pgbench nor a busy neighbour on
+the machine is in it.
+"""
+import os
+import re
+import subprocess
+import sys
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+TICK = os.sysconf("SC_CLK_TCK")
+
+
+class Failed(Exception):
+    """A statement or a run that failed; str() is the server's message."""
+
+
+def say(text):
+    print(text, file=sys.stderr, flush=True)
+
+
+def psql(database, script, variables=None):
+    command = ["psql", "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-d", database]
+    for name, value in (variables or {}).items():
+        command += ["-v", "%s=%s" % (name, value)]
+    env = dict(os.environ, PGOPTIONS="-c client_min_messages=warning")
+    done = subprocess.run(command, input=script, text=True, env=env,
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    if done.returncode != 0:
+        lines = [line for line in done.stderr.splitlines() if line.strip()]
+        raise Failed(lines[0] if lines else "psql failed")
+    return done.stdout
+
+
+def query(database, sql):
+    """The first column of the first row, as text."""
+    out = psql(database, sql).splitlines()
+    return out[0] if out else ""
+
+
+def number(database, sql):
+    return float(query(database, sql) or 0)
+
+
+def run_file(database, name, variables=None):
+    with open(os.path.join(HERE, name)) as f:
+        psql(database, f.read(), variables)
+
+
+# What a statement cost: seconds, CPU seconds of its backend.
+def timed(database, sql, before=""):
+    script = before + r"""
+SELECT pg_backend_pid() AS bench_pid \gset
+\setenv BENCH_PID :bench_pid
+\set cpu0 `cut -d' ' -f1 /proc/$BENCH_PID/schedstat 2>/dev/null || echo 0`
+\timing on
+""" + sql + r"""
+\timing off
+\set cpu1 `cut -d' ' -f1 /proc/$BENCH_PID/schedstat 2>/dev/null || echo 0`
+\echo BENCH_CPU :cpu0 :cpu1
+"""
+    out = psql(database, script)
+    times = [float(t) / 1000 for t in re.findall(r"^Time: ([0-9.]+) ms", out, re.M)]
+    cpu = re.search(r"^BENCH_CPU (\d+) (\d+)", out, re.M)
+    return sum(times), (int(cpu.group(2)) - int(cpu.group(1))) / 1e9
+
+
+def each_time(database, statements):
+    """Seconds of each statement, in one session."""
+    out = psql(database, "\\timing on\n\\o /dev/null\n" + "\n".join(statements))
+    return [float(t) / 1000 for t in re.findall(r"^Time: ([0-9.]+) ms", out, re.M)]
+
+
+def lsn():
+    return int(number("postgres", "SELECT pg_current_wal_insert_lsn() - '0/0'::pg_lsn"))
+
+
+def full_pages():
+    return int(number("postgres", "SELECT wal_fpi FROM pg_stat_wal"))
+
+
+def children_cpu():
+    """CPU seconds of the server's processes that have ended."""
+    with open(os.path.join(os.environ["BENCH_DATA"], "postmaster.pid")) as f:
+        pid = f.readline().strip()
+    with open("/proc/%s/stat" % pid) as f:
+        fields = f.read().rpartition(")")[2].split()
+    return (int(fields[13]) + int(fields[14])) / TICK
+
+
+def process_cpu(pid):
+    try:
+        with open("/proc/%s/schedstat" % pid) as f:
+            return int(f.read().split()[0]) / 1e9
+    except OSError:
+        return None
+
+
+def pgbench(database, script, seconds, rows, durable, clients=4):
+    """(transactions per second, CPU microseconds of the backends per transaction)"""
+    env = dict(os.environ, PGOPTIONS="-c synchronous_commit=%s" % ("on" if durable else "off"))
+    cpu = children_cpu()
+    done = subprocess.run(
+        ["pgbench", "-n", "-M", "prepared", "-c", str(clients), "-j", "2", "-T", str(seconds),
+         "-D", "rows=%d" % rows, "-f", os.path.join(HERE, script), database],
+        text=True, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    count = re.search(r"actually processed: (\d+)", done.stdout)
+    tps = re.search(r"^tps = ([0-9.]+)", done.stdout, re.M)
+    if done.returncode != 0 or not tps or int(count.group(1)) == 0:
+        raise Failed((done.stderr.splitlines() or ["pgbench failed"])[-1])
+    time.sleep(0.1)             # for the last backend to be reaped
+    return float(tps.group(1)), (children_cpu() - cpu) / int(count.group(1)) * 1e6
+
+
+def fdatasync_us():
+    """Microseconds of one 8 kB write and fdatasync beside the data."""
+    name = os.path.join(os.environ["BENCH_DATA"], "bench-fdatasync")
+    f = os.open(name, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        os.pwrite(f, bytes(1 << 24), 0)
+        os.fsync(f)
+        start, n = time.monotonic(), 0
+        while time.monotonic() - start < 0.5:
+            os.pwrite(f, bytes(8192), n % 2048 * 8192)
+            os.fdatasync(f)
+            n += 1
+        return (time.monotonic() - start) / n * 1e6
+    finally:
+        os.close(f)
+        os.unlink(name)
