@@ -123,7 +123,7 @@ CREATE TABLE seal_state (
 	database_oid		oid NOT NULL,
 	system_identifier	bigint NOT NULL,
 	log_size			bigint NOT NULL,
-	floor				bigint NOT NULL,		-- greatest seq at the last fresh start; -1: none
+	floor				bigint NOT NULL,		-- at and below it nothing is ever sealed again; -1: none
 	sealed_at			timestamptz,
 	snapshot			pg_snapshot NOT NULL
 ) WITH (fillfactor = 50);
