@@ -67,4 +67,13 @@
 #define prov_lock_held(tag, mode) LockHeldByMe(tag, mode)
 #endif
 
+/* Datums out of a sort, copied for the caller (16 asks whether to). */
+#if PG_VERSION_NUM >= 160000
+#define prov_tuplesort_getdatum(state, forward, val, isnull) \
+	tuplesort_getdatum(state, forward, true, val, isnull, NULL)
+#else
+#define prov_tuplesort_getdatum(state, forward, val, isnull) \
+	tuplesort_getdatum(state, forward, val, isnull, NULL)
+#endif
+
 #endif							/* PROVENANCE_COMPAT_H */

@@ -1,0 +1,21 @@
+-- Verification: four questions. Findings are rows; no rows = intact.
+
+CREATE FUNCTION verify_table(target regclass) RETURNS SETOF finding
+	LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE
+	AS 'MODULE_PATHNAME', 'provenance_verify_table';
+COMMENT ON FUNCTION verify_table(regclass) IS 'are the row chains of a table unbroken, its rows their last images, its triggers in place? no rows = intact';
+
+CREATE FUNCTION verify_log(since_size bigint DEFAULT 0) RETURNS SETOF finding
+	LANGUAGE C VOLATILE PARALLEL UNSAFE
+	AS 'MODULE_PATHNAME', 'provenance_verify_log';
+COMMENT ON FUNCTION verify_log(bigint) IS 'do the entries give the leaves, the tree and every signed root? no rows = intact';
+
+CREATE FUNCTION verify_checkpoint(kept checkpoint) RETURNS SETOF finding
+	LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE
+	AS 'MODULE_PATHNAME', 'provenance_verify_checkpoint';
+COMMENT ON FUNCTION verify_checkpoint(checkpoint) IS 'does the log contain and extend a checkpoint that someone has kept? no rows = intact';
+
+CREATE FUNCTION verify(since_size bigint DEFAULT 0, budget interval DEFAULT NULL) RETURNS SETOF finding
+	LANGUAGE C VOLATILE PARALLEL UNSAFE
+	AS 'MODULE_PATHNAME', 'provenance_verify';
+COMMENT ON FUNCTION verify(bigint, interval) IS 'verifies the log, its checkpoints and every tagged table; with a budget, a sample in that time; no rows = intact';

@@ -1,0 +1,390 @@
+/*
+ * checkpoints.c: the checkpoints: those that the ledger keeps, and one that
+ * somebody else has kept.
+ *
+ * The ledger's own are checked row by row: does the note parse, does the row
+ * say what the note says, is the note signed by a key of its incarnation. What
+ * passes is returned for the roots to be compared with; a note without a good
+ * signature is no witness of anything.
+ *
+ * A kept checkpoint is compared with the root that the stored leaf hashes
+ * give, computed from all of them and not read off the upper levels of the
+ * tree. What it does not do: look whether the entries give those hashes. That
+ * is verify_log()'s question.
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+
+#include "types/types.h"
+#include "verify/verify.h"
+
+typedef struct LogKeys
+{
+	Verify	   *v;
+	int			n;
+	int			cap;
+	int32	   *incarnations;
+	char	  **vkeys;
+} LogKeys;
+
+typedef struct NoteKeys
+{
+	Verify	   *v;
+	int64		since_size;
+	int64		n;
+	int64		cap;
+	CheckpointRef *refs;		/* size and incarnation, as the rows say */
+} NoteKeys;
+
+typedef struct FetchNote
+{
+	Verify	   *v;
+	const CheckpointRef *ref;
+	bool		found;
+	bool		isnull;
+	pv_hash		root;
+	const char *note;
+	size_t		len;
+} FetchNote;
+
+static void
+collect_keys(void *arg)
+{
+	LogKeys    *keys = arg;
+	TupleDesc	desc = prov_tupdesc(PROV_LOG_KEY);
+	ProvScan	scan;
+	HeapTuple	tup;
+
+	prov_scan_begin_ordered(&scan, PROV_LOG_KEY, keys->v->snapshot, 0, NULL);
+	while (HeapTupleIsValid(tup = prov_scan_next(&scan, ForwardScanDirection)))
+	{
+		bool		null_incarnation,
+					null_vkey;
+		Datum		incarnation = heap_getattr(tup, A_KEY_INCARNATION, desc, &null_incarnation);
+		Datum		vkey = heap_getattr(tup, A_KEY_VKEY, desc, &null_vkey);
+
+		if (null_incarnation || null_vkey)
+			continue;
+		if (keys->n == keys->cap)
+		{
+			keys->cap = keys->cap == 0 ? 16 : keys->cap * 2;
+			keys->incarnations = keys->incarnations == NULL ? palloc(sizeof(int32) * keys->cap) :
+				repalloc(keys->incarnations, sizeof(int32) * keys->cap);
+			keys->vkeys = keys->vkeys == NULL ? palloc(sizeof(char *) * keys->cap) :
+				repalloc(keys->vkeys, sizeof(char *) * keys->cap);
+		}
+		keys->incarnations[keys->n] = DatumGetInt32(incarnation);
+		keys->vkeys[keys->n++] = TextDatumGetCString(vkey);
+	}
+	prov_scan_end(&scan);
+}
+
+static LogKeys *
+read_keys(Verify *v)
+{
+	LogKeys    *keys = palloc0(sizeof(LogKeys));
+
+	keys->v = v;
+	if (!verify_try(v, collect_keys, keys))
+	{
+		keys->n = 0;
+		verify_finding(v, "unreadable", SEV_ERROR, "log_key", -1, -1, "The log's keys cannot be read: %s", v->fault);
+	}
+	return keys;
+}
+
+/* The keys of one incarnation; their number. */
+static unsigned
+keys_of(LogKeys *keys, int32 incarnation, pv_vkey out[PROV_MAX_VKEYS])
+{
+	unsigned	n = 0;
+	int			i;
+
+	for (i = 0; i < keys->n && n < PROV_MAX_VKEYS; i++)
+		if (keys->incarnations[i] == incarnation &&
+			pv_vkey_parse(prov_hasher(), keys->vkeys[i], strlen(keys->vkeys[i]), &out[n]) == PV_OK)
+			n++;
+	return n;
+}
+
+static char *
+origin_of(const ProvIdentity *identity, int32 incarnation)
+{
+	return incarnation > 1 ? psprintf("%s/%d", identity->origin, incarnation) : pstrdup(identity->origin);
+}
+
+static bool
+is_origin(const pv_checkpoint *cp, const char *origin)
+{
+	return cp->originlen == strlen(origin) && memcmp(cp->origin, origin, cp->originlen) == 0;
+}
+
+/* ---- those that the ledger keeps ---- */
+
+static void
+collect_notes(void *arg)
+{
+	NoteKeys   *notes = arg;
+	TupleDesc	desc = prov_tupdesc(PROV_CHECKPOINT_NOTE);
+	ProvScan	scan;
+	HeapTuple	tup;
+
+	notes->n = 0;
+	prov_scan_begin(&scan, PROV_CHECKPOINT_NOTE, InvalidOid, notes->v->snapshot, 0, NULL);
+	while (HeapTupleIsValid(tup = prov_scan_next(&scan, ForwardScanDirection)))
+	{
+		bool		null_incarnation,
+					null_size;
+		Datum		incarnation = heap_getattr(tup, A_CP_INCARNATION, desc, &null_incarnation);
+		Datum		size = heap_getattr(tup, A_CP_SIZE, desc, &null_size);
+
+		CHECK_FOR_INTERRUPTS();
+		if (null_incarnation || null_size || DatumGetInt64(size) < notes->since_size)
+			continue;
+		if (notes->n == notes->cap)
+		{
+			notes->cap = notes->cap == 0 ? 64 : notes->cap * 2;
+			notes->refs = notes->refs == NULL ?
+				MemoryContextAllocHuge(notes->v->cxt, sizeof(CheckpointRef) * notes->cap) :
+				repalloc_huge(notes->refs, sizeof(CheckpointRef) * notes->cap);
+		}
+		notes->refs[notes->n].incarnation = DatumGetInt32(incarnation);
+		notes->refs[notes->n++].size = DatumGetInt64(size);
+	}
+	prov_scan_end(&scan);
+}
+
+static void
+fetch_note(void *arg)
+{
+	FetchNote  *f = arg;
+	TupleDesc	desc = prov_tupdesc(PROV_CHECKPOINT_NOTE);
+	HeapTuple	tup = prov_fetch2(PROV_CHECKPOINT_NOTE, Int32GetDatum(f->ref->incarnation),
+								  Int64GetDatum(f->ref->size), f->v->snapshot);
+	bool		null_root,
+				null_note;
+	Datum		root;
+	Datum		note;
+
+	f->found = HeapTupleIsValid(tup);
+	if (!f->found)
+		return;
+	root = heap_getattr(tup, A_CP_ROOT, desc, &null_root);
+	note = heap_getattr(tup, A_CP_NOTE, desc, &null_note);
+	f->isnull = null_root || null_note;
+	if (f->isnull)
+		return;
+	f->root = *DatumGetHashP(root);
+	f->note = checkpoint_bytes(note, &f->len);
+}
+
+static int
+compare_refs(const void *a, const void *b)
+{
+	const CheckpointRef *x = a;
+	const CheckpointRef *y = b;
+
+	if (x->size != y->size)
+		return x->size < y->size ? -1 : 1;
+	return x->incarnation < y->incarnation ? -1 : x->incarnation > y->incarnation;
+}
+
+/* True if it is signed; ref->root then is the note's. */
+static bool
+check_note(Verify *v, LogKeys *keys, CheckpointRef *ref)
+{
+	FetchNote	f = {.v = v, .ref = ref};
+	char	   *object = psprintf("checkpoint " INT64_FORMAT, ref->size);
+	char		fault[PROV_FAULT_LEN];
+	pv_checkpoint cp;
+	pv_vkey		vkeys[PROV_MAX_VKEYS];
+	unsigned	nkeys;
+	pv_status	status;
+
+	if (!verify_try(v, fetch_note, &f))
+	{
+		verify_finding(v, "unreadable", SEV_ERROR, object, -1, -1, "The checkpoint cannot be read: %s", v->fault);
+		return false;
+	}
+	if (!f.found || f.isnull || f.note == NULL)
+	{
+		verify_finding(v, "checkpoint_invalid", SEV_ERROR, object, -1, -1, "The row has no note or no root, or its index does not find it.");
+		return false;
+	}
+	if (!checkpoint_check(f.note, f.len, &cp, fault))
+	{
+		verify_finding(v, "checkpoint_invalid", SEV_ERROR, object, -1, -1, "The note is not a checkpoint: %s", fault);
+		return false;
+	}
+	if (cp.size != (uint64) ref->size || !pv_hash_equal(&cp.root, &f.root) ||
+		!is_origin(&cp, origin_of(v->identity, ref->incarnation)))
+		verify_finding(v, "checkpoint_invalid", SEV_ERROR, object, -1, -1,
+					   "Size, root or incarnation of the row are not those of its note.");
+
+	nkeys = keys_of(keys, ref->incarnation, vkeys);
+	status = pv_checkpoint_verify(&cp, vkeys, nkeys);
+	if (status == PV_E_CRYPTO)
+		prov_check(status);
+	if (status != PV_OK)
+	{
+		verify_finding(v, "signature_invalid", SEV_ERROR, object, -1, -1,
+					   "The checkpoint has no good signature by a key of this log: %s.", pv_status_text(status));
+		return false;
+	}
+	ref->size = (int64) cp.size;
+	ref->root = cp.root;
+	return true;
+}
+
+CheckpointRef *
+verify_checkpoints(Verify *v, int64 since_size, int64 *n)
+{
+	NoteKeys	notes = {.v = v, .since_size = since_size};
+	LogKeys    *keys;
+	int64		i;
+	int64		good = 0;
+
+	*n = 0;
+	if (v->identity == NULL)
+		return NULL;
+	keys = read_keys(v);
+	if (!verify_try(v, collect_notes, &notes))
+		verify_finding(v, "unreadable", SEV_ERROR, "checkpoint_note", -1, -1,
+					   "The checkpoints cannot be read: %s", v->fault);
+	verify_progress_begin(v, "checkpoints", notes.n);
+	for (i = 0; i < notes.n; i++)
+	{
+		CheckpointRef ref = notes.refs[i];
+		MemoryContext old = MemoryContextSwitchTo(v->tmp);
+
+		if (check_note(v, keys, &ref))
+			notes.refs[good++] = ref;
+		MemoryContextSwitchTo(old);
+		MemoryContextReset(v->tmp);
+		verify_progress(v, i + 1);
+	}
+	if (good > 1)
+		qsort(notes.refs, good, sizeof(CheckpointRef), compare_refs);
+	*n = good;
+	return notes.refs;
+}
+
+/* ---- one that somebody else has kept ---- */
+
+typedef struct RootTask
+{
+	Verify	   *v;
+	int64		from;
+	int64		size;
+	pv_frontier frontier;
+	bool		gap;
+	bool		end;
+} RootTask;
+
+/* Some thousand leaf hashes more. */
+static void
+add_hashes(void *arg)
+{
+	RootTask   *task = arg;
+	pv_frontier f = task->frontier;
+	ProvLeafRef refs[PROV_RUN_MAX];
+	ProvRunScan *scan = prov_run_scan_open(task->v->log, (int64) f.size);
+	int64		first;
+	int64		until = Min(task->size, (int64) f.size + 16384);
+	int			count;
+	bool		ok;
+
+	while ((int64) f.size < until && prov_run_scan_next(scan, &first, &count, refs, &ok))
+	{
+		int			i;
+
+		if (!ok || first > (int64) f.size)
+			break;
+		for (i = (int) ((int64) f.size - first); i >= 0 && i < count && (int64) f.size < until; i++)
+			prov_check(pv_frontier_append(&f, prov_hasher(), &refs[i].hash, NULL, NULL));
+	}
+	prov_run_scan_close(scan);
+	task->gap = (int64) f.size < until;
+	task->frontier = f;
+}
+
+void
+verify_kept_checkpoint(Verify *v, Datum kept)
+{
+	pv_checkpoint cp;
+	pv_vkey		vkeys[PROV_MAX_VKEYS];
+	LogKeys    *keys;
+	RootTask	task = {.v = v};
+	pv_hash		root;
+	pv_status	status;
+	char	   *object;
+	int32		incarnation = 1;
+
+	checkpoint_get(kept, &cp);
+	object = psprintf("kept checkpoint " UINT64_FORMAT, cp.size);
+	if (v->identity == NULL)
+	{
+		verify_finding(v, "checkpoint_foreign", SEV_ERROR, object, -1, -1, "This database has no log.");
+		return;
+	}
+	if (!is_origin(&cp, v->identity->origin))
+	{
+		size_t		base = strlen(v->identity->origin);
+		uint64		number = 0;
+
+		if (cp.originlen <= base + 1 || memcmp(cp.origin, v->identity->origin, base) != 0 ||
+			cp.origin[base] != '/' ||
+			pv_parse_decimal(cp.origin + base + 1, cp.originlen - base - 1, PG_INT32_MAX, &number) != PV_OK ||
+			number < 2 || number > v->identity->incarnation)
+		{
+			verify_finding(v, "checkpoint_foreign", SEV_ERROR, object, -1, -1,
+						   "The checkpoint is one of %s, this log is %s.",
+						   verify_text(cp.origin, cp.originlen), v->identity->full_origin);
+			return;
+		}
+		incarnation = (int32) number;
+	}
+
+	keys = read_keys(v);
+	status = pv_checkpoint_verify(&cp, vkeys, keys_of(keys, incarnation, vkeys));
+	if (status == PV_E_CRYPTO)
+		prov_check(status);
+	if (status != PV_OK)
+		verify_finding(v, "signature_invalid", SEV_ERROR, object, -1, -1,
+					   "The checkpoint has no good signature by a key of this log: %s.", pv_status_text(status));
+
+	task.size = (int64) cp.size;
+	pv_frontier_init(&task.frontier);
+	verify_progress_begin(v, "leaf hashes", task.size);
+	while ((int64) task.frontier.size < task.size)
+	{
+		if (!verify_try(v, add_hashes, &task))
+		{
+			verify_finding(v, "unreadable", SEV_ERROR, object, -1, (int64) task.frontier.size,
+						   "The leaf hashes cannot be read: %s", v->fault);
+			return;
+		}
+		if (task.gap)
+		{
+			int64		size = prov_log_size(v->log);
+
+			if ((int64) task.frontier.size >= size)
+				verify_finding(v, "checkpoint_beyond_log", SEV_ERROR, object, -1, -1,
+							   "The checkpoint has " UINT64_FORMAT " leaves, the log only " UINT64_FORMAT ": its tail is gone.",
+							   cp.size, task.frontier.size);
+			else
+				verify_finding(v, "leaf_missing", SEV_ERROR, object, -1, (int64) task.frontier.size,
+							   "A run of leaves is missing or does not decode, so that the root of the checkpoint cannot be computed.");
+			return;
+		}
+		verify_progress(v, (int64) task.frontier.size);
+	}
+	prov_check(pv_frontier_root(&task.frontier, prov_hasher(), &root));
+	if (!pv_hash_equal(&root, &cp.root))
+		verify_finding(v, "checkpoint_contradicted", SEV_ERROR, object, -1, -1,
+					   "At this size the log has another root than the checkpoint: what the checkpoint covers was rewritten.");
+}

@@ -1,0 +1,217 @@
+/*
+ * findings.c: what a verifying function returns, and what surrounds it: the
+ * call's state, subtransactions around whatever reads, progress.
+ *
+ * Findings go into the call's tuplestore as they are made, which spills to
+ * disk: a ledger whose every row was changed needs no memory for that.
+ *
+ * verify_try() is what turns an error of reading into a finding. The
+ * subtransaction gives back pins, locks and scans of the failed function; it
+ * never has a transaction id of its own, so it works in a read-only
+ * transaction and on a standby. Sorts and snapshots that outlive it must
+ * belong to v->owner.
+ */
+#include "postgres.h"
+
+#include <stdarg.h>
+
+#include "access/xact.h"
+#include "mb/pg_wchar.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "tcop/tcopprot.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+#include "compat.h"
+#include "types/types.h"
+#include "verify/verify.h"
+
+#define FIRST_NOTICE_MS 5000
+#define NEXT_NOTICE_MS 7000
+
+static void
+read_identity(void *arg)
+{
+	Verify	   *v = arg;
+	MemoryContext old = MemoryContextSwitchTo(v->cxt);
+
+	v->identity = prov_identity(true);
+	MemoryContextSwitchTo(old);
+}
+
+Verify *
+verify_begin(FunctionCallInfo fcinfo)
+{
+	Verify	   *v = palloc0(sizeof(Verify));
+
+	InitMaterializedSRF(fcinfo, 0);
+	v->rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	v->cxt = CurrentMemoryContext;
+	v->tmp = AllocSetContextCreate(v->cxt, "provenance verification, batch", ALLOCSET_DEFAULT_SIZES);
+	v->shape_cxt = AllocSetContextCreate(v->cxt, "provenance verification, shapes", ALLOCSET_DEFAULT_SIZES);
+	v->owner = CurrentResourceOwner;
+	v->snapshot = RegisterSnapshot(GetActiveSnapshot());
+	v->log = prov_log_open(v->snapshot);
+	v->prev_log = prov_log_open(v->snapshot);
+	v->next_notice = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), FIRST_NOTICE_MS);
+
+	if (!verify_try(v, read_identity, v))
+		verify_finding(v, "identity_invalid", SEV_ERROR, "log_identity", -1, -1, "%s", v->fault);
+	return v;
+}
+
+void
+verify_end(Verify *v)
+{
+	prov_log_close(v->prev_log);
+	prov_log_close(v->log);
+	UnregisterSnapshot(v->snapshot);
+	if (v->doing != NULL)
+		pgstat_report_activity(STATE_RUNNING, debug_query_string);
+}
+
+void
+verify_finding(Verify *v, const char *code, const char *severity, const char *object,
+			   int64 seq, int64 leaf, const char *fmt,...)
+{
+	Datum		values[6];
+	bool		nulls[6] = {false};
+	StringInfoData message;
+	va_list		args;
+	int			needed;
+
+	initStringInfo(&message);
+	do
+	{
+		va_start(args, fmt);
+		needed = appendStringInfoVA(&message, fmt, args);
+		va_end(args);
+		if (needed > 0)
+			enlargeStringInfo(&message, needed);
+	} while (needed > 0);
+
+	values[0] = CStringGetTextDatum(code);
+	values[1] = CStringGetTextDatum(severity);
+	values[2] = CStringGetTextDatum(object);
+	values[3] = Int64GetDatum(seq);
+	nulls[3] = seq < 0;
+	values[4] = Int64GetDatum(leaf);
+	nulls[4] = leaf < 0;
+	values[5] = CStringGetTextDatum(message.data);
+	tuplestore_putvalues(v->rsinfo->setResult, v->rsinfo->setDesc, values, nulls);
+	v->findings++;
+
+	pfree(message.data);
+	pfree(DatumGetPointer(values[0]));
+	pfree(DatumGetPointer(values[1]));
+	pfree(DatumGetPointer(values[2]));
+	pfree(DatumGetPointer(values[5]));
+}
+
+/* Errors that say nothing of the data. */
+static bool
+is_interruption(int sqlerrcode)
+{
+	switch (ERRCODE_TO_CATEGORY(sqlerrcode))
+	{
+		case ERRCODE_OPERATOR_INTERVENTION:
+		case ERRCODE_INSUFFICIENT_RESOURCES:
+		case ERRCODE_TRANSACTION_ROLLBACK:
+			return true;
+	}
+	return sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE || sqlerrcode == ERRCODE_QUERY_CANCELED;
+}
+
+bool
+verify_try(Verify *v, void (*fn) (void *), void *arg)
+{
+	MemoryContext old = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+	volatile bool ok = true;
+
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(old);
+	PG_TRY();
+	{
+		fn(arg);
+		ReleaseCurrentSubTransaction();
+	}
+	PG_CATCH();
+	{
+		ErrorData  *error;
+
+		MemoryContextSwitchTo(v->cxt);
+		error = CopyErrorData();
+		if (is_interruption(error->sqlerrcode))
+			PG_RE_THROW();
+		FlushErrorState();
+		RollbackAndReleaseCurrentSubTransaction();
+		v->fault = pstrdup(error->message);
+		FreeErrorData(error);
+		ok = false;
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(old);
+	CurrentResourceOwner = owner;
+	return ok;
+}
+
+void
+verify_progress_begin(Verify *v, const char *doing, int64 total)
+{
+	v->doing = doing;
+	v->total = total;
+	v->done = 0;
+}
+
+void
+verify_progress(Verify *v, int64 done)
+{
+	TimestampTz now;
+	char	   *text;
+
+	CHECK_FOR_INTERRUPTS();
+	v->done = done;
+	now = GetCurrentTimestamp();
+	if (now < v->next_notice)
+		return;
+	v->next_notice = TimestampTzPlusMilliseconds(now, NEXT_NOTICE_MS);
+	if (v->total > 0)
+		text = psprintf("verification: %s, " INT64_FORMAT " of " INT64_FORMAT ", " INT64_FORMAT " findings so far",
+						v->doing, done, v->total, v->findings);
+	else
+		text = psprintf("verification: %s, " INT64_FORMAT ", " INT64_FORMAT " findings so far",
+						v->doing, done, v->findings);
+	ereport(NOTICE, (errmsg_internal("%s", text)));
+	pgstat_report_activity(STATE_RUNNING, text);
+	pfree(text);
+}
+
+char *
+verify_text(const void *s, size_t len)
+{
+	char	   *copy = pnstrdup(s, len);
+	char	   *p;
+	size_t		n;
+	char	   *server;
+
+	if (!pv_utf8_valid(s, len))
+	{
+		for (p = copy; *p; p++)
+			if ((unsigned char) *p >= 0x80 || (unsigned char) *p < 0x20)
+				*p = '?';
+		return copy;
+	}
+	server = prov_from_utf8(copy, strlen(copy), &n);
+	if (server == NULL)
+	{
+		for (p = copy; *p; p++)
+			if ((unsigned char) *p >= 0x80)
+				*p = '?';
+		return copy;
+	}
+	return pnstrdup(server, n);
+}

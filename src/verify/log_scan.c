@@ -1,0 +1,372 @@
+/*
+ * log_scan.c: one pass over the log, from the first leaf asked for to the last.
+ *
+ * Each leaf is computed from its entry and compared with the stored hash. If
+ * they differ, one of the two was changed, and the signed roots know which:
+ * two frontiers grow side by side, one of the stored hashes, one of those that
+ * the entries give, and the next checkpoint says which of them is the log that
+ * was signed. Until then a mismatch waits in a list.
+ *
+ *   stored hashes give the root     the entry was changed: leaf_differs
+ *   entries give the root           the stored hash was changed: tile_differs
+ *   neither                         both were: root_differs besides
+ *
+ * A leaf holds its predecessor's hash. Where the stored hash of a predecessor
+ * is wrong, its successor is computed with the right one, kept aside for that
+ * purpose, so that one changed byte is one finding.
+ *
+ * After a gap (a run that is gone) no root can be computed until the stored
+ * tree gives a frontier again, at the next multiple of 256 leaves.
+ *
+ * Memory: a ring of recent leaf hashes (maintenance_work_mem), a bit for each
+ * sealed seq and each predecessor, the list of mismatches (bounded).
+ *
+ * What this cannot detect: a log that was rewritten consistently, together
+ * with its checkpoints, by somebody who holds the key. That is question 4.
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+
+#include "types/types.h"
+#include "verify/log_scan.h"
+
+#define MAX_PENDING 1000000
+
+void
+verify_leaf_hash(const ProvEntry *entry, const pv_hash *commitment, const pv_hash *prev, pv_hash *out)
+{
+	pv_leaf		leaf;
+	uint8		bytes[PV_LEAF_LEN];
+
+	prov_entry_leaf(entry, prev, &leaf);
+	leaf.commitment = *commitment;
+	pv_leaf_encode(&leaf, bytes);
+	prov_check(pv_leaf_hash(prov_hasher(), bytes, sizeof(bytes), out));
+}
+
+/* ---- hashes of earlier leaves ---- */
+
+typedef struct Override
+{
+	int64		leaf;			/* hash key */
+	pv_hash		hash;
+} Override;
+
+static void
+remember_hash(LogScan *s, int64 leaf, const pv_hash *stored, const pv_hash *right)
+{
+	s->ring[leaf % s->ring_size] = *stored;
+	s->ring_end = leaf + 1;
+	if (!pv_hash_equal(stored, right) && hash_get_num_entries(s->overrides) < MAX_PENDING)
+	{
+		Override   *o = hash_search(s->overrides, &leaf, HASH_ENTER, NULL);
+
+		o->hash = *right;
+	}
+}
+
+typedef struct PrevTask
+{
+	LogScan    *s;
+	int64		leaf;
+	bool		found;
+	pv_hash		hash;
+} PrevTask;
+
+static void
+read_prev(void *arg)
+{
+	PrevTask   *task = arg;
+	ProvLeafRef ref;
+
+	task->found = prov_log_leaf(task->s->v->prev_log, task->leaf, &ref);
+	if (task->found)
+		task->hash = ref.hash;
+}
+
+/* Stored hash of an earlier leaf. */
+static bool
+stored_hash(LogScan *s, int64 leaf, pv_hash *out)
+{
+	PrevTask	task = {.s = s, .leaf = leaf};
+
+	if (leaf >= s->ring_begin && leaf < s->ring_end && leaf >= s->ring_end - s->ring_size)
+	{
+		*out = s->ring[leaf % s->ring_size];
+		return true;
+	}
+	if (!verify_try(s->v, read_prev, &task) || !task.found)
+		return false;
+	*out = task.hash;
+	return true;
+}
+
+/* ---- mismatches, until a root decides ---- */
+
+static void
+report_mismatch(LogScan *s, const Pending *p, bool tile)
+{
+	if (tile)
+		verify_finding(s->v, "tile_differs", SEV_ERROR, psprintf("leaf " INT64_FORMAT, p->leaf), p->seq, p->leaf,
+					   "The stored hash of the leaf was changed: the entry gives what the signed checkpoint has.");
+	else
+		verify_finding(s->v, "leaf_differs", SEV_ERROR, psprintf("entry " INT64_FORMAT, p->seq), p->seq, p->leaf,
+					   "Operation, time, transaction, predecessor or commitment of the entry were changed: they do not give the hash of its leaf.");
+}
+
+static void
+settle(LogScan *s, bool tile)
+{
+	int64		i;
+
+	for (i = 0; i < s->npending; i++)
+		report_mismatch(s, &s->pending[i], tile);
+	s->npending = 0;
+}
+
+static void
+add_pending(LogScan *s, int64 leaf, int64 seq)
+{
+	if (s->npending == MAX_PENDING)
+		settle(s, false);
+	if (s->npending == s->cap_pending)
+	{
+		s->cap_pending = s->cap_pending == 0 ? 64 : s->cap_pending * 2;
+		s->pending = s->pending == NULL ? MemoryContextAlloc(s->v->cxt, sizeof(Pending) * s->cap_pending) :
+			repalloc(s->pending, sizeof(Pending) * s->cap_pending);
+	}
+	s->pending[s->npending].leaf = leaf;
+	s->pending[s->npending++].seq = seq;
+}
+
+/* ---- one leaf ---- */
+
+static void
+check_predecessor(LogScan *s, const LeafItem *item, bool *usable)
+{
+	int64		prev = item->ref.prev_leaf;
+
+	*usable = prev >= 0 && prev < item->ref.leaf;
+	if (prev == -1)
+		return;
+	if (!*usable)
+		verify_finding(s->v, "predecessor_invalid", SEV_ERROR, psprintf("leaf " INT64_FORMAT, item->ref.leaf),
+					   item->ref.seq, item->ref.leaf, "The predecessor is not an earlier leaf.");
+	else if (s->o->roots && bitmap_test_and_set(s->predecessors, prev))
+		verify_finding(s->v, "predecessor_reused", SEV_ERROR, psprintf("leaf " INT64_FORMAT, item->ref.leaf),
+					   item->ref.seq, item->ref.leaf,
+					   "Leaf " INT64_FORMAT " is the predecessor of another leaf already: the row chain forks.", prev);
+}
+
+typedef struct ImageTask
+{
+	Verify	   *v;
+	LeafItem	item;
+} ImageTask;
+
+static void
+fetch_with_image(void *arg)
+{
+	ImageTask  *t = arg;
+
+	(void) prov_entry_fetch(t->item.ref.xid, t->item.ref.seq, t->v->snapshot, true, &t->item.entry);
+}
+
+/* Checks a leaf that has its entry; right gets the hash that the entry gives. */
+static void
+check_entry(LogScan *s, LeafItem *item, bool has_prev, pv_hash *right)
+{
+	Verify	   *v = s->v;
+	ProvEntry  *entry = &item->entry;
+	int64		leaf = item->ref.leaf;
+	pv_hash		prev;
+	pv_hash		prev_right;
+	pv_hash		given;
+	pv_hash		computed;
+	bool		has_right = false;
+	bool		matches;
+	ImageState	image = IMAGE_UNKNOWN;
+	char		object[64];
+
+	snprintf(object, sizeof(object), "entry " INT64_FORMAT, entry->seq);
+	if (has_prev && !stored_hash(s, item->ref.prev_leaf, &prev))
+		memset(&prev, 0, sizeof(prev));
+	if (has_prev)
+	{
+		Override   *o = hash_search(s->overrides, &item->ref.prev_leaf, HASH_FIND, NULL);
+
+		has_right = o != NULL;
+		if (has_right)
+			prev_right = o->hash;
+	}
+
+	verify_leaf_hash(entry, &entry->commitment, has_prev ? &prev : NULL, &computed);
+	matches = pv_hash_equal(&computed, &item->ref.hash);
+	if (!matches && has_right)
+	{
+		verify_leaf_hash(entry, &entry->commitment, &prev_right, &computed);
+		matches = pv_hash_equal(&computed, &item->ref.hash);
+	}
+
+	if (s->o->images)
+	{
+		image = verify_image(v, entry, leaf, object, &given);
+		if (image == IMAGE_GOOD)
+			verify_row_identity(v, entry, leaf, object);
+	}
+	else if (!matches)
+	{
+		/* only to tell an edited commitment from the rest */
+		ImageTask	full = {v, *item};
+
+		if (verify_try(v, fetch_with_image, &full))
+			image = verify_image(v, &full.item.entry, leaf, object, &given);
+	}
+	else if (entry->op < 1 || entry->op > PV_OP_LAST)
+		matches = false;
+
+	*right = item->ref.hash;
+	if (matches)
+	{
+		if (image == IMAGE_OTHER)
+			verify_finding(v, "image_differs", SEV_ERROR, object, entry->seq, leaf,
+						   "Image, seed, shape or context of the entry were changed: they do not give its commitment, which is the one in the log.");
+		return;
+	}
+
+	if (image == IMAGE_OTHER)
+	{
+		pv_hash		other;
+
+		verify_leaf_hash(entry, &given, has_prev ? (has_right ? &prev_right : &prev) : NULL, &other);
+		if (pv_hash_equal(&other, &item->ref.hash))
+		{
+			verify_finding(v, "commitment_differs", SEV_ERROR, object, entry->seq, leaf,
+						   "The stored commitment of the entry was changed: its image gives the one in the log.");
+			return;
+		}
+		if (s->o->images)
+			verify_finding(v, "image_differs", SEV_ERROR, object, entry->seq, leaf,
+						   "Image, seed, shape or context of the entry do not give its commitment.");
+	}
+	*right = computed;
+	if (s->o->roots)
+		add_pending(s, leaf, entry->seq);
+	else
+	{
+		Pending		p = {leaf, entry->seq};
+
+		report_mismatch(s, &p, verify_hash_in_tree(v, leaf, &computed) == 1);
+	}
+}
+
+static void
+check_leaf(LogScan *s, LeafItem *item)
+{
+	Verify	   *v = s->v;
+	int64		leaf = item->ref.leaf;
+	bool		ours = s->o->all_tables || (item->have && item->entry.table_id == s->o->table_id);
+	bool		has_prev = false;
+	pv_hash		right = item->ref.hash;
+
+	if (item->have && s->o->roots && s->o->since_size == 0 && bitmap_test_and_set(s->sealed, item->ref.seq))
+		verify_finding(v, "sealed_twice", SEV_ERROR, psprintf("entry " INT64_FORMAT, item->ref.seq),
+					   item->ref.seq, leaf, "The entry has two places in the log.");
+	if (ours)
+		check_predecessor(s, item, &has_prev);
+	if (!item->have)
+	{
+		if (!item->unreadable && s->o->roots)
+			verify_finding(v, "entry_missing", SEV_ERROR, psprintf("entry " INT64_FORMAT, item->ref.seq),
+						   item->ref.seq, leaf, "The log has a leaf for this entry, and the entry is not there.");
+	}
+	else if (ours)
+	{
+		check_entry(s, item, has_prev, &right);
+		if (s->o->chains != NULL)
+			chain_add(s->o->chains, &item->entry, item, leaf);
+	}
+	if (s->o->roots && item->mapped != leaf)
+		verify_finding(v, "map_differs", SEV_ERROR, psprintf("entry " INT64_FORMAT, item->ref.seq), item->ref.seq, leaf,
+					   "The map from entries to leaves does not lead to this leaf.");
+
+	remember_hash(s, leaf, &item->ref.hash, &right);
+	if (s->o->roots)
+		roots_add(s, leaf, &item->ref.hash, &right);
+}
+
+/* ---- the pass ---- */
+
+static void
+begin(LogScan *s, Verify *v, const LogScanOptions *o)
+{
+	HASHCTL		ctl = {0};
+
+	s->v = v;
+	s->o = o;
+	s->ring_size = Max((int64) maintenance_work_mem * 1024 / (int64) sizeof(pv_hash), 1024);
+	s->ring_size = Min(s->ring_size, Max(prov_log_size(v->log) + 1, 1024));
+	s->ring = MemoryContextAllocHuge(v->cxt, s->ring_size * sizeof(pv_hash));
+	s->ring_begin = s->ring_end = o->since_size;
+	ctl.keysize = sizeof(int64);
+	ctl.entrysize = sizeof(Override);
+	ctl.hcxt = v->cxt;
+	s->overrides = hash_create("provenance verification, hashes", 64, &ctl, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	s->sealed = bitmap_create(v->cxt);
+	s->predecessors = bitmap_create(v->cxt);
+	s->log_size = prov_log_size(v->log);
+}
+
+/* settle() for roots.c */
+void
+log_scan_settle(LogScan *s, bool tile)
+{
+	settle(s, tile);
+}
+
+void
+verify_log_scan(Verify *v, const LogScanOptions *o)
+{
+	LogScan    *s = palloc0(sizeof(LogScan));
+	LeafBatch  *batch = palloc(sizeof(LeafBatch));
+	int64		next = o->since_size;
+
+	begin(s, v, o);
+	if (o->roots && !roots_begin(s))
+		return;
+	verify_progress_begin(v, "leaves", s->log_size);
+	batch->want_image = o->images;
+	batch->want_map = o->roots;
+	for (;;)
+	{
+		int			i;
+
+		verify_read_batch(v, next, batch);
+		if (batch->n == 0)
+			break;
+		if (batch->first > next)
+		{
+			if (o->roots)
+				roots_gap(s, next, batch->first);
+			s->ring_begin = batch->first;
+		}
+		for (i = 0; i < batch->n; i++)
+		{
+			MemoryContext old = MemoryContextSwitchTo(v->tmp);
+
+			check_leaf(s, &batch->items[i]);
+			MemoryContextSwitchTo(old);
+			if (i % 32 == 31)
+				CHECK_FOR_INTERRUPTS();
+		}
+		next = batch->first + batch->n;
+		MemoryContextReset(v->tmp);
+		verify_progress(v, next);
+	}
+	if (o->roots)
+		roots_end(s, next);
+}

@@ -1,0 +1,398 @@
+/*
+ * roots.c: of one pass over the log: the tree, the checkpoints, and what is in
+ * the log at all. See log_scan.c for how roots decide which of entry and hash
+ * was changed.
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
+#include "utils/memutils.h"
+#include "utils/xid8.h"
+
+#include "ledger/order.h"
+#include "types/types.h"
+#include "verify/log_scan.h"
+
+/* ---- hashes of the upper levels ---- */
+
+typedef struct NodeTask
+{
+	LogScan    *s;
+	unsigned	level;
+	int64		index;
+	bool		found;
+	pv_hash		hash;
+} NodeTask;
+
+static void
+read_node(void *arg)
+{
+	NodeTask   *task = arg;
+	HeapTuple	tup = prov_fetch2(PROV_TREE_NODE, Int16GetDatum((int16) task->level), Int64GetDatum(task->index),
+								  task->s->v->snapshot);
+	bool		isnull = true;
+
+	if (HeapTupleIsValid(tup))
+	{
+		Datum		d = heap_getattr(tup, A_NODE_HASH, prov_tupdesc(PROV_TREE_NODE), &isnull);
+
+		if (!isnull)
+			task->hash = *DatumGetHashP(d);
+	}
+	task->found = !isnull;
+}
+
+/* What the two frontiers completed with the last leaf, lower levels first. */
+typedef struct Emitted
+{
+	int			n;
+	unsigned	level[8];
+	uint64		index[8];
+	pv_hash		hash[8];
+} Emitted;
+
+static pv_status
+emit(void *arg, unsigned level, uint64_t index, const pv_hash *hash)
+{
+	Emitted    *e = arg;
+
+	if (e->n < (int) lengthof(e->level))
+	{
+		e->level[e->n] = level;
+		e->index[e->n] = index;
+		e->hash[e->n++] = *hash;
+	}
+	return PV_OK;
+}
+
+static void
+check_nodes(LogScan *s, const Emitted *a, const Emitted *b)
+{
+	int			i;
+
+	for (i = 0; i < a->n; i++)
+	{
+		NodeTask	task = {.s = s, .level = a->level[i], .index = (int64) a->index[i]};
+		char	   *object = psprintf("tree_node %u/" UINT64_FORMAT, a->level[i], a->index[i]);
+
+		if (!verify_try(s->v, read_node, &task))
+			verify_finding(s->v, "unreadable", SEV_ERROR, object, -1, -1, "The hash cannot be read: %s", s->v->fault);
+		else if (!task.found)
+			verify_finding(s->v, "tile_differs", SEV_ERROR, object, -1, -1, "A hash of the tree is missing.");
+		else if (!pv_hash_equal(&task.hash, &a->hash[i]) && !pv_hash_equal(&task.hash, &b->hash[i]))
+			verify_finding(s->v, "tile_differs", SEV_ERROR, object, -1, -1,
+						   "A hash of the tree was changed: the leaves below do not give it.");
+	}
+}
+
+/* ---- checkpoints ---- */
+
+static void
+check_roots(LogScan *s)
+{
+	pv_hash		stored;
+	pv_hash		computed;
+	bool		have = false;
+
+	while (s->next_checkpoint < s->ncheckpoints &&
+		   s->checkpoints[s->next_checkpoint].size <= (int64) s->stored.size)
+	{
+		CheckpointRef *cp = &s->checkpoints[s->next_checkpoint++];
+
+		if (s->broken || cp->size < (int64) s->stored.size)
+			continue;
+		if (!have)
+		{
+			prov_check(pv_frontier_root(&s->stored, prov_hasher(), &stored));
+			prov_check(pv_frontier_root(&s->computed, prov_hasher(), &computed));
+			have = true;
+		}
+		if (pv_hash_equal(&stored, &cp->root))
+		{
+			log_scan_settle(s, false);
+			s->computed = s->stored;
+			computed = stored;
+		}
+		else if (pv_hash_equal(&computed, &cp->root))
+		{
+			log_scan_settle(s, true);
+			s->stored = s->computed;
+			stored = computed;
+		}
+		else
+		{
+			log_scan_settle(s, false);
+			verify_finding(s->v, "root_differs", SEV_ERROR, psprintf("checkpoint " INT64_FORMAT, cp->size), -1, -1,
+						   "Neither the entries nor the stored hashes give the root of this signed checkpoint.");
+		}
+	}
+}
+
+void
+roots_add(LogScan *s, int64 leaf, const pv_hash *stored, const pv_hash *computed)
+{
+	Emitted		a = {0};
+	Emitted		b = {0};
+
+	if (s->broken)
+	{
+		/* the stored tree has a frontier where a tile begins */
+		if (leaf % PV_TILE_WIDTH != 0 ||
+			pv_frontier_load(&s->stored, prov_log_tree(s->v->prev_log), (uint64) leaf) != PV_OK)
+			return;
+		s->broken = false;
+		s->computed = s->stored;
+		while (s->next_checkpoint < s->ncheckpoints && s->checkpoints[s->next_checkpoint].size < leaf)
+			s->next_checkpoint++;
+		check_roots(s);
+	}
+	prov_check(pv_frontier_append(&s->stored, prov_hasher(), stored, emit, &a));
+	prov_check(pv_frontier_append(&s->computed, prov_hasher(), computed, emit, &b));
+	if (a.n > 0)
+		check_nodes(s, &a, &b);
+	if (s->next_checkpoint < s->ncheckpoints && s->checkpoints[s->next_checkpoint].size <= (int64) s->stored.size)
+		check_roots(s);
+}
+
+void
+roots_gap(LogScan *s, int64 from, int64 to)
+{
+	verify_finding(s->v, "leaf_missing", SEV_ERROR, psprintf("leaf " INT64_FORMAT, from), -1, from,
+				   INT64_FORMAT " leaves from this one on are missing.", to - from);
+	log_scan_settle(s, false);
+	s->broken = true;
+}
+
+typedef struct LoadTask
+{
+	LogScan    *s;
+	pv_status	status;
+} LoadTask;
+
+static void
+load_frontier(void *arg)
+{
+	LoadTask   *task = arg;
+
+	task->status = pv_frontier_load(&task->s->stored, prov_log_tree(task->s->v->log), (uint64) task->s->o->since_size);
+}
+
+bool
+roots_begin(LogScan *s)
+{
+	Verify	   *v = s->v;
+	LoadTask	task = {s, PV_OK};
+
+	pv_frontier_init(&s->stored);
+	if (s->o->since_size > s->log_size)
+	{
+		verify_finding(v, "checkpoint_beyond_log", SEV_ERROR, psprintf("size " INT64_FORMAT, s->o->since_size), -1, -1,
+					   "The log has only " INT64_FORMAT " leaves.", s->log_size);
+		return false;
+	}
+	if (s->o->since_size > 0)
+	{
+		if (!verify_try(v, load_frontier, &task) || task.status != PV_OK)
+		{
+			verify_finding(v, "tile_differs", SEV_ERROR, psprintf("size " INT64_FORMAT, s->o->since_size), -1, -1,
+						   "The stored tree does not give a root at this size.");
+			s->broken = true;
+		}
+	}
+	s->computed = s->stored;
+	s->checkpoints = verify_checkpoints(v, s->o->since_size, &s->ncheckpoints);
+	check_roots(s);
+	return true;
+}
+
+/* ---- what is in the log at all ---- */
+
+typedef struct EntryTask
+{
+	LogScan    *s;
+	int64		floor;
+	Datum		snapshot;
+	bool		has_state;
+	int64		seen;
+} EntryTask;
+
+static void
+report_unsealable(LogScan *s, FullTransactionId xid, int64 seq)
+{
+	verify_finding(s->v, "entry_unsealable", SEV_ERROR, psprintf("entry " INT64_FORMAT, seq), seq, -1,
+				   "The entry is not in the log, and the sealer has been past transaction " UINT64_FORMAT
+				   ": it was put in later, or its leaf was taken away.", U64FromFullTransactionId(xid));
+}
+
+/* Every entry is in the log, or still to come. */
+static void
+scan_entries(void *arg)
+{
+	EntryTask  *task = arg;
+	LogScan    *s = task->s;
+	TupleDesc	desc = prov_tupdesc(PROV_ENTRY);
+	HeapTuple	state = prov_fetch1(PROV_SEAL_STATE, Int32GetDatum(1), s->v->snapshot);
+	ProvSealState decoded;
+	ProvScan	scan;
+	HeapTuple	tup;
+
+	/* a restored or copied database: the state is another one's until the sealer has been here */
+	prov_seal_state(s->v->snapshot, &decoded);
+	if (decoded.exists && prov_fresh_start(&decoded))
+		return;
+	if (HeapTupleIsValid(state))
+	{
+		TupleDesc	state_desc = prov_tupdesc(PROV_SEAL_STATE);
+		bool		null_floor,
+					null_snapshot;
+		Datum		floor = heap_getattr(state, A_SEAL_FLOOR, state_desc, &null_floor);
+
+		task->snapshot = heap_getattr(state, A_SEAL_SNAPSHOT, state_desc, &null_snapshot);
+		task->floor = null_floor ? -1 : DatumGetInt64(floor);
+		task->has_state = !null_snapshot;
+	}
+
+	prov_scan_begin(&scan, PROV_ENTRY, InvalidOid, s->v->snapshot, 0, NULL);
+	while (HeapTupleIsValid(tup = prov_scan_next(&scan, ForwardScanDirection)))
+	{
+		bool		null_xid,
+					null_seq;
+		Datum		xid = heap_getattr(tup, A_ENTRY_XID, desc, &null_xid);
+		Datum		seq = heap_getattr(tup, A_ENTRY_SEQ, desc, &null_seq);
+
+		if (++task->seen % 1024 == 0)
+			verify_progress(s->v, task->seen);
+		if (null_xid || null_seq || bitmap_test(s->sealed, DatumGetInt64(seq)))
+			continue;
+		if (!task->has_state)
+		{
+			/* no state: all of it is still to come, unless there are leaves */
+			if (s->stored.size == 0)
+				continue;
+		}
+		else if (DatumGetInt64(seq) > task->floor &&
+				 !DatumGetBool(DirectFunctionCall2(pg_visible_in_snapshot, xid, task->snapshot)))
+			continue;
+		report_unsealable(s, DatumGetFullTransactionId(xid), DatumGetInt64(seq));
+	}
+	prov_scan_end(&scan);
+}
+
+typedef struct SurplusTask
+{
+	LogScan    *s;
+	int64		size;
+} SurplusTask;
+
+/* Hashes of the tree beyond what the log's size gives. */
+static void
+scan_surplus(void *arg)
+{
+	SurplusTask *task = arg;
+	TupleDesc	desc = prov_tupdesc(PROV_TREE_NODE);
+	ProvScan	scan;
+	HeapTuple	tup;
+
+	prov_scan_begin(&scan, PROV_TREE_NODE, InvalidOid, task->s->v->snapshot, 0, NULL);
+	while (HeapTupleIsValid(tup = prov_scan_next(&scan, ForwardScanDirection)))
+	{
+		bool		null_level,
+					null_index;
+		int			level = DatumGetInt16(heap_getattr(tup, A_NODE_LEVEL, desc, &null_level));
+		int64		index = DatumGetInt64(heap_getattr(tup, A_NODE_INDEX, desc, &null_index));
+
+		CHECK_FOR_INTERRUPTS();
+		if (null_level || null_index || level < 1 || level > 7 || index < 0 ||
+			index >= task->size >> (level * PV_TILE_HEIGHT))
+			verify_finding(task->s->v, "tile_differs", SEV_ERROR, psprintf("tree_node %d/" INT64_FORMAT, level, index), -1, -1,
+						   "A hash of the tree stands where the log has none.");
+	}
+	prov_scan_end(&scan);
+}
+
+void
+roots_end(LogScan *s, int64 size)
+{
+	Verify	   *v = s->v;
+	EntryTask	entries = {.s = s, .floor = -1};
+	SurplusTask surplus = {s, size};
+
+	log_scan_settle(s, false);
+	if (size < s->log_size)
+		verify_finding(v, "leaf_missing", SEV_ERROR, psprintf("leaf " INT64_FORMAT, size), -1, size,
+					   "The log ends here; it should have " INT64_FORMAT " leaves.", s->log_size);
+	else if (size > s->log_size)
+		verify_finding(v, "size_differs", SEV_ERROR, "seal_state", -1, s->log_size,
+					   "The log should have " INT64_FORMAT " leaves; there are " INT64_FORMAT ".", s->log_size, size);
+	for (; s->next_checkpoint < s->ncheckpoints; s->next_checkpoint++)
+		if (s->checkpoints[s->next_checkpoint].size > size)
+			verify_finding(v, "checkpoint_beyond_log", SEV_ERROR,
+						   psprintf("checkpoint " INT64_FORMAT, s->checkpoints[s->next_checkpoint].size), -1, -1,
+						   "The checkpoint has " INT64_FORMAT " leaves, the log only " INT64_FORMAT ": its tail is gone.",
+						   s->checkpoints[s->next_checkpoint].size, size);
+
+	if (!verify_try(v, scan_surplus, &surplus))
+		verify_finding(v, "unreadable", SEV_ERROR, "tree_node", -1, -1, "The table cannot be read: %s", v->fault);
+	if (s->o->since_size > 0)
+		return;
+	verify_progress_begin(v, "entries", 0);
+	if (!verify_try(v, scan_entries, &entries))
+		verify_finding(v, "unreadable", SEV_ERROR, "entry", -1, -1, "The table cannot be read to its end: %s", v->fault);
+}
+
+/* ---- one leaf ---- */
+
+typedef struct PathTask
+{
+	Verify	   *v;
+	int64		leaf;
+	const pv_hash *hash;
+	int			answer;
+} PathTask;
+
+/* With the newest stored checkpoint's root, whose signature verify_log() checks. */
+static void
+check_path(void *arg)
+{
+	PathTask   *task = arg;
+	TupleDesc	desc = prov_tupdesc(PROV_CHECKPOINT_NOTE);
+	ProvScan	scan;
+	HeapTuple	tup;
+	pv_hash		path[PV_MAX_PATH];
+	pv_hash		root;
+	int64		size = 0;
+	unsigned	n;
+
+	prov_scan_begin_ordered(&scan, PROV_CHECKPOINT_NOTE, task->v->snapshot, 0, NULL);
+	tup = prov_scan_next(&scan, BackwardScanDirection);
+	if (HeapTupleIsValid(tup))
+	{
+		bool		null_size,
+					null_root;
+		Datum		d_size = heap_getattr(tup, A_CP_SIZE, desc, &null_size);
+		Datum		d_root = heap_getattr(tup, A_CP_ROOT, desc, &null_root);
+
+		if (!null_size && !null_root)
+		{
+			size = DatumGetInt64(d_size);
+			root = *DatumGetHashP(d_root);
+		}
+	}
+	prov_scan_end(&scan);
+	if (size <= task->leaf ||
+		pv_tree_inclusion(prov_log_tree(task->v->prev_log), (uint64) task->leaf, (uint64) size, path, &n) != PV_OK)
+		return;
+	task->answer = pv_verify_inclusion(prov_hasher(), task->hash, (uint64) task->leaf, (uint64) size, path, n, &root) == PV_OK;
+}
+
+int
+verify_hash_in_tree(Verify *v, int64 leaf, const pv_hash *hash)
+{
+	PathTask	task = {v, leaf, hash, -1};
+
+	(void) verify_try(v, check_path, &task);
+	return task.answer;
+}

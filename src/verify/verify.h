@@ -1,0 +1,260 @@
+/*
+ * verify.h: what the files of this folder share.
+ *
+ * One call of a verifying function is one Verify: its findings, its snapshot,
+ * its reader of the log, and caches that live no longer than the call.
+ * Verification believes nothing that the ledger's tables say: what is read is
+ * read inside verify_try(), so that what cannot be read becomes a finding; what
+ * is decoded is decoded by functions that refuse rather than trust.
+ */
+#ifndef PROV_VERIFY_H
+#define PROV_VERIFY_H
+
+#include "postgres.h"
+
+#include "fmgr.h"
+#include "funcapi.h"
+#include "utils/hsearch.h"
+#include "utils/resowner.h"
+#include "utils/tuplesort.h"
+
+#include "ledger/log.h"
+
+/* The severities of findings. */
+#define SEV_ERROR "error"		/* something was changed behind the ledger's back */
+#define SEV_WARNING "warning"	/* derived data is wrong, or something is suspicious */
+#define SEV_NOTICE "notice"
+
+typedef struct Verify
+{
+	ReturnSetInfo *rsinfo;
+	MemoryContext cxt;			/* of the call */
+	MemoryContext tmp;			/* of one batch or row; reset by whoever loops */
+	ResourceOwner owner;		/* of the call: sorts and snapshots belong to it */
+	Snapshot	snapshot;
+	ProvLog    *log;
+	ProvLog    *prev_log;		/* for single leaves, so that log keeps its run */
+	ProvIdentity *identity;		/* NULL: none, or not readable (then there is a finding) */
+	int64		findings;
+
+	/* caches: shape id -> ShapeState, context id -> ContextState */
+	HTAB	   *shapes;
+	MemoryContext shape_cxt;
+	HTAB	   *contexts;
+
+	/* progress */
+	TimestampTz next_notice;
+	const char *doing;
+	int64		done;
+	int64		total;			/* 0: not known */
+
+	/* what the function inside verify_try() failed of */
+	char	   *fault;
+} Verify;
+
+/* ---- findings.c ---- */
+
+extern Verify *verify_begin(FunctionCallInfo fcinfo);
+extern void verify_end(Verify *v);
+
+/* seq and leaf -1: not known, or none. */
+extern void verify_finding(Verify *v, const char *code, const char *severity, const char *object,
+						   int64 seq, int64 leaf, const char *fmt,...) pg_attribute_printf(7, 8);
+
+/*
+ * Runs fn(arg) in a subtransaction. False if it failed for a reason that lies
+ * in what it read; v->fault then says why. What the user or the server wants
+ * (cancel, shutdown, out of memory, …) is thrown on.
+ */
+extern bool verify_try(Verify *v, void (*fn) (void *), void *arg);
+
+extern void verify_progress_begin(Verify *v, const char *doing, int64 total);
+extern void verify_progress(Verify *v, int64 done);
+
+/* UTF-8 text of the ledger as a palloc'd string for a message, whatever is in it. */
+extern char *verify_text(const void *s, size_t len);
+
+/* ---- entry_check.c: shapes, contexts, images ---- */
+
+typedef struct ShapeState
+{
+	int32		shape_id;		/* hash key */
+	bool		usable;			/* it is there and its definition decodes */
+	bool		sound;			/* and its definition gives its digest */
+	ProvShape  *shape;			/* digest: as recomputed from the definition */
+	pv_hash		stored;			/* digest as stored */
+} ShapeState;
+
+extern ShapeState *verify_shape(Verify *v, int32 shape_id, int64 seq);
+
+/* What the image of an entry says of its commitment. */
+typedef enum ImageState
+{
+	IMAGE_GOOD,					/* gives the stored commitment */
+	IMAGE_OTHER,				/* gives another one, in *given */
+	IMAGE_INVALID,				/* does not decode, or does not fit the shape (finding made) */
+	IMAGE_UNKNOWN,				/* erased, or shape or context are not there (finding made of the latter) */
+} ImageState;
+
+extern ImageState verify_image(Verify *v, const ProvEntry *entry, int64 leaf, const char *object, pv_hash *given);
+
+/* Does the identity of the row follow from the key in the image? A finding if not. */
+extern void verify_row_identity(Verify *v, const ProvEntry *entry, int64 leaf, const char *object);
+
+/* The entry's values with their names; false if they do not fit. */
+extern bool verify_image_values(Verify *v, const ProvEntry *entry, int *n, pv_name **names, pv_value **values);
+
+extern bool verify_is_row_image(int op);	/* insert, update, baseline */
+
+/* ---- bitmap.c ---- */
+
+typedef struct Bitmap Bitmap;
+extern Bitmap *bitmap_create(MemoryContext cxt);
+extern bool bitmap_test_and_set(Bitmap *b, int64 bit);	/* what it was before */
+extern bool bitmap_test(Bitmap *b, int64 bit);
+
+/* ---- log_read.c ---- */
+
+typedef struct LeafItem
+{
+	ProvLeafRef ref;
+	bool		have;			/* entry is there */
+	bool		unreadable;		/* a finding was made of that */
+	int64		mapped;			/* leaf that seq_block gives for ref.seq; -1: none */
+	ProvEntry	entry;
+} LeafItem;
+
+#define BATCH_LEAVES 256
+
+typedef struct LeafBatch
+{
+	bool		want_image;
+	bool		want_map;
+	int64		first;			/* leaf of items[0]; items are consecutive */
+	int			n;				/* 0: the end of the log */
+	LeafItem	items[BATCH_LEAVES + PROV_RUN_MAX];
+} LeafBatch;
+
+/*
+ * The next leaves from `from` on, or after a gap (batch->first is then
+ * greater). Allocates in v->tmp, which the caller resets. Runs that cannot be
+ * read or decoded are skipped, with a finding.
+ */
+extern void verify_read_batch(Verify *v, int64 from, LeafBatch *batch);
+
+/* ---- checkpoints.c ---- */
+
+typedef struct CheckpointRef
+{
+	int64		size;
+	int32		incarnation;
+	pv_hash		root;			/* as the signed note has it */
+} CheckpointRef;
+
+/*
+ * Every stored checkpoint from a size on: checks its row and its signature and
+ * returns those that are validly signed, by rising size.
+ */
+extern CheckpointRef *verify_checkpoints(Verify *v, int64 since_size, int64 *n);
+
+/* Question 4. */
+extern void verify_kept_checkpoint(Verify *v, Datum kept);
+
+/* ---- chain.c: one sort of entries by table, row, place ---- */
+
+typedef struct ChainItem
+{
+	int32		table_id;
+	uint8		row_id[PV_ROW_ID_LEN];
+	int64		position;		/* leaf, or UNSEALED_POSITION + n */
+	uint64		xid;
+	int64		seq;
+	int64		prev_leaf;		/* -1: none */
+	int32		shape_id;
+	int16		op;
+	bool		has_image;
+	pv_hash		hash;			/* leaf hash as stored; of sealed ones */
+	uint8		digest[16];		/* of the image */
+} ChainItem;
+
+#define UNSEALED_POSITION (INT64CONST(1) << 62)
+
+typedef struct ChainSort ChainSort;
+extern ChainSort *chain_begin(Verify *v);
+extern void chain_add(ChainSort *c, const ProvEntry *entry, const LeafItem *item, int64 position);
+extern void chain_add_unsealed(ChainSort *c, bool all, int32 table_id);
+
+/* Checks the chains and tables of all that was added, then frees the sort. */
+extern void chain_check(ChainSort *c, bool all, int32 only_table);
+
+/* ---- log_scan.c ---- */
+
+typedef struct LogScanOptions
+{
+	bool		roots;			/* question 3: tiles, roots, signatures, predecessors */
+	bool		images;			/* do images give their commitments? */
+	bool		all_tables;
+	int32		table_id;		/* if not all_tables: this one's only */
+	int64		since_size;
+	ChainSort  *chains;			/* NULL: do not collect */
+} LogScanOptions;
+
+extern void verify_log_scan(Verify *v, const LogScanOptions *options);
+
+/* Recomputed leaf hash of an entry. */
+extern void verify_leaf_hash(const ProvEntry *entry, const pv_hash *commitment, const pv_hash *prev, pv_hash *out);
+
+/* Is this hash what the checkpoints have at this leaf? 1 yes, 0 no, -1 not known. */
+extern int verify_hash_in_tree(Verify *v, int64 leaf, const pv_hash *hash);
+
+/* ---- table_rows.c: the rows of a table, sorted by identity ---- */
+
+typedef struct TableRow
+{
+	uint8		row_id[PV_ROW_ID_LEN];
+	uint8		digest[16];
+	Oid			tableoid;
+	ItemPointerData tid;
+} TableRow;
+
+typedef struct TableRows TableRows;
+
+/* A tagged table as it is in the catalog. */
+typedef struct TableState
+{
+	int32		table_id;
+	ProvTable  *table;			/* registry row; NULL: none */
+	Oid			relid;			/* InvalidOid: not there */
+	char	   *name;			/* schema-qualified, for objects */
+	bool		tagged;
+	bool		may_see_keys;
+	pv_hash		shape_digest;	/* of the layout; valid if rows were read */
+} TableState;
+
+/* Opens a tagged table without reading it; NULL if that is not possible (findings made). */
+extern TableRows *table_rows_open(Verify *v, TableState *state);
+
+/* Opens it and reads its rows; NULL if that is not possible (findings made). *complete: all of them. */
+extern TableRows *table_rows_begin(Verify *v, TableState *state, bool *complete);
+extern bool table_rows_next(TableRows *rows, TableRow *row);
+extern void table_rows_end(TableRows *rows);
+
+/* The row at that place, as values in the order of the layout's names; false if gone. */
+extern bool table_row_values(TableRows *rows, const TableRow *row, int *n, const pv_name **names, pv_value **values);
+extern char *table_row_object(TableRows *rows, TableState *state, const TableRow *row);
+
+/* Names the columns in which a row differs from an entry's image; NULL: none. */
+extern char *table_row_difference(TableRows *rows, const TableRow *row, const ProvEntry *entry);
+
+/* ---- tables.c: registry and catalog, triggers ---- */
+
+extern TableState *table_state(Verify *v, int32 table_id);
+extern void verify_table_definition(Verify *v, TableState *state);
+extern void verify_triggers(Verify *v, TableState *state);
+extern char *verify_object(Verify *v, TableState *state, const ProvEntry *entry);
+
+
+/* table ids of the registry, in order */
+extern int32 *verify_registry(Verify *v, int *n);
+
+#endif							/* PROV_VERIFY_H */
