@@ -82,13 +82,8 @@ provenance_leaf(PG_FUNCTION_ARGS)
 	PG_RETURN_BYTEA_P(result);
 }
 
-/*
- * The note of the newest checkpoint, or of that size (size >= 0), and its size;
- * 0 if there is none. The same tree may have been signed at one size by two
- * incarnations: then the newer one's.
- */
-static Datum
-find_checkpoint(int64 size, int64 *found_size)
+Datum
+prove_checkpoint(int64 size, int64 *found_size, int *incarnation)
 {
 	TupleDesc	desc = prov_tupdesc(PROV_CHECKPOINT_NOTE);
 	ProvScan	scan;
@@ -114,6 +109,9 @@ find_checkpoint(int64 size, int64 *found_size)
 		}
 		d = heap_getattr(tup, A_CP_SIZE, desc, &isnull);
 		*found_size = isnull ? 0 : DatumGetInt64(d);
+		d = heap_getattr(tup, A_CP_INCARNATION, desc, &isnull);
+		if (incarnation != NULL)
+			*incarnation = isnull ? 0 : DatumGetInt32(d);
 	}
 	prov_scan_end(&scan);
 	return note;
@@ -142,11 +140,11 @@ provenance_prove(PG_FUNCTION_ARGS)
 
 	/* The checkpoint first: the log as read after it has all its leaves. */
 	if (PG_ARGISNULL(1))
-		note = find_checkpoint(-1, &size);
+		note = prove_checkpoint(-1, &size, NULL);
 	else
 	{
 		size = PG_GETARG_INT64(1);
-		note = size < 0 ? (Datum) 0 : find_checkpoint(size, &size);
+		note = size < 0 ? (Datum) 0 : prove_checkpoint(size, &size, NULL);
 	}
 
 	log = prov_log_open(NULL);
@@ -213,20 +211,12 @@ provenance_prove_consistency(PG_FUNCTION_ARGS)
 	PG_RETURN_DATUM(hash_array_to_datum(path, npath));
 }
 
-/* tile(level int, index bigint, width int DEFAULT 256) */
-Datum
-provenance_tile(PG_FUNCTION_ARGS)
+void
+prove_check_tile(ProvLog *log, int level, int64 index, int width)
 {
-	int			level = PG_GETARG_INT32(0);
-	int64		index = PG_GETARG_INT64(1);
-	int			width = PG_GETARG_INT32(2);
-	ProvLog    *log;
 	int64		size;
 	uint64		full;
 	unsigned	have;
-	pv_tree    *tree;
-	pv_hash		hashes[PV_TILE_WIDTH];
-	bytea	   *result;
 
 	if (level < 0 || level > PV_TILE_MAX_LEVEL)
 		ereport(ERROR,
@@ -239,7 +229,6 @@ provenance_tile(PG_FUNCTION_ARGS)
 				 errmsg("tile width %d is out of range", width),
 				 errdetail("A tile has 1 to %d hashes.", PV_TILE_WIDTH)));
 
-	log = prov_log_open(NULL);
 	size = prov_log_size(log);
 	full = pv_tile_full(size, level);
 	if (index < 0 || (uint64) index > full)
@@ -253,7 +242,22 @@ provenance_tile(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("the log has no tile of level %d, index %lld, width %d", level, (long long) index, width),
 				 errdetail("At its size of %lld this tile has %u hashes.", (long long) size, have)));
+}
 
+/* tile(level int, index bigint, width int DEFAULT 256) */
+Datum
+provenance_tile(PG_FUNCTION_ARGS)
+{
+	int			level = PG_GETARG_INT32(0);
+	int64		index = PG_GETARG_INT64(1);
+	int			width = PG_GETARG_INT32(2);
+	ProvLog    *log;
+	pv_tree    *tree;
+	pv_hash		hashes[PV_TILE_WIDTH];
+	bytea	   *result;
+
+	log = prov_log_open(NULL);
+	prove_check_tile(log, level, index, width);
 	tree = prov_log_tree(log);
 	prov_check(tree->read(tree->arg, level, (uint64) index * PV_TILE_WIDTH, width, hashes));
 	prov_log_close(log);

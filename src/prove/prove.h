@@ -120,4 +120,23 @@ extern bool history_has_row(int op);
 /* An ERROR for a log that does not hold together. */
 extern void prove_log_damaged(int64 leaf) pg_attribute_noreturn();
 
+/*
+ * The note of the newest checkpoint, or of that size (size >= 0), and its size;
+ * 0 if there is none. The same tree may have been signed at one size by two
+ * incarnations: then the newer one's. incarnation may be NULL.
+ */
+extern Datum prove_checkpoint(int64 size, int64 *found_size, int *incarnation);
+
+/* 22023 for a tile that the log does not have, or not in that width. */
+extern void prove_check_tile(ProvLog *log, int level, int64 index, int width);
+
+#define PROVE_BUNDLE_MAX (PV_TILE_WIDTH * (2 + PV_LEAF_LEN))
+
+/*
+ * The entry bundle of a tile, which the log must have; returns its length.
+ * previous is a second reader of the same log. Leaves something behind in the
+ * current memory context. An ERROR for an entry that is not what was sealed.
+ */
+extern Size prove_bundle(ProvLog *log, ProvLog *previous, int64 index, int width, uint8 *out);
+
 #endif							/* PROV_PROVE_H */

@@ -2,18 +2,20 @@
 """An independent reader of transparency logs, for the tests.
 
 Written from RFC 6962, RFC 9162, RFC 8032 and the C2SP pages signed-note,
-tlog-checkpoint and tlog-proof alone, with Python's standard library. It shares
+tlog-checkpoint, tlog-proof and tlog-tiles alone, with Python's standard library. It shares
 no code with the extension and knows nothing of its tables.
 
     tlog.py checkpoint VKEY FILE              print "origin size root"
     tlog.py proof VKEY LEAF-HEX FILE          an inclusion proof (tlog-proof)
     tlog.py consistency VKEY OLD NEW PATH     PATH: a file, one hex hash a line
     tlog.py leaves VKEY CHECKPOINT LEAVES     LEAVES: a file, one hex leaf a line
+    tlog.py tiles VKEY DIR                    a whole log as files (tlog-tiles)
 
 Exit status 0: accepted. 1: refused, with the reason on standard error.
 """
 import base64
 import hashlib
+import os
 import sys
 
 
@@ -215,6 +217,89 @@ def check_consistency(first, first_root, second, second_root, path):
     need(sn == 0 and fr == first_root and sr == second_root, "path does not join the two roots")
 
 
+# --- tlog-tiles ---------------------------------------------------------------
+
+def tile_name(level, index, width):
+    groups = ["%03d" % (index % 1000)]
+    while index >= 1000:
+        index //= 1000
+        groups.insert(0, "x%03d" % (index % 1000))
+    name = "tile/%s/%s" % (level, "/".join(groups))
+    return name if width == 256 else name + ".p/%d" % width
+
+
+def tiles_of(n):
+    """(index, width) of the tiles that hold n hashes."""
+    return [(i, 256) for i in range(n // 256)] + ([(n // 256, n % 256)] if n % 256 else [])
+
+
+def open_bundle(data, width, name):
+    entries, pos = [], 0
+    for _ in range(width):
+        need(pos + 2 <= len(data), "%s: too short" % name)
+        end = pos + 2 + int.from_bytes(data[pos:pos + 2], "big")
+        need(end <= len(data), "%s: too short" % name)
+        entries.append(data[pos + 2:end])
+        pos = end
+    need(pos == len(data), "%s: too long" % name)
+    return entries
+
+
+def check_tiles(top, vkey):
+    """A complete log in a directory: every file that its checkpoint asks for,
+    and besides them only partial tiles of smaller sizes."""
+    def bytes_of(name):
+        path = os.path.join(top, name)
+        need(os.path.isfile(path), "%s is missing" % name)
+        with open(path, "rb") as f:
+            return f.read()
+
+    _, size, root = open_checkpoint(bytes_of("checkpoint").decode("utf-8"), vkey)
+    seen = {"checkpoint"}
+    leaves = []
+    for index, width in tiles_of(size):
+        name = tile_name("entries", index, width)
+        seen.add(name)
+        leaves += [leaf_hash(e) for e in open_bundle(bytes_of(name), width, name)]
+    hashes, level = leaves, 0
+    while hashes:
+        for index, width in tiles_of(len(hashes)):
+            name = tile_name(level, index, width)
+            seen.add(name)
+            want = b"".join(hashes[index * 256:index * 256 + width])
+            need(bytes_of(name) == want, "%s: wrong hashes" % name)
+        hashes = [root_of(hashes[i:i + 256]) for i in range(0, len(hashes) // 256 * 256, 256)]
+        level += 1
+    need(root_of(leaves) == root, "the entries give another root")
+
+    for folder, folders, files in os.walk(top):
+        for name in folders + files:
+            need(not os.path.islink(os.path.join(folder, name)), "%s is a symbolic link" % name)
+        for name in files:
+            name = os.path.relpath(os.path.join(folder, name), top)
+            if name not in seen:
+                check_older_partial(name, bytes_of(name), leaves)
+    return size
+
+
+def check_older_partial(name, data, leaves):
+    parts = name.split("/")
+    need(len(parts) >= 4 and parts[0] == "tile" and parts[-2].endswith(".p"), "%s is no file of a log" % name)
+    index = int("".join(parts[2:-1]).replace("x", "").removesuffix(".p"))
+    width = decimal(parts[-1])
+    need(1 <= width <= 255 and tile_name(parts[1], index, width) == name, "%s is no file of a log" % name)
+    if parts[1] == "entries":
+        have = [leaf_hash(e) for e in open_bundle(data, width, name)]
+        span = 1
+    else:
+        have = [data[i:i + 32] for i in range(0, len(data), 32)]
+        span = 256 ** decimal(parts[1])
+    for i in range(width):
+        first = (index * 256 + i) * span
+        need(first + span <= len(leaves), "%s: beyond the checkpoint" % name)
+        need(len(have) == width and have[i] == root_of(leaves[first:first + span]), "%s: wrong hashes" % name)
+
+
 # --- command line -------------------------------------------------------------
 
 def read(name):
@@ -243,6 +328,8 @@ def main(argv):
         need(len(leaves) == size, "%d leaves for a size of %d" % (len(leaves), size))
         need(root_of(leaves) == root, "the leaves give another root")
         print(size, "leaves")
+    elif what == "tiles":
+        print(check_tiles(rest[0], vkey), "entries")
     else:
         raise SystemExit(__doc__)
 
