@@ -188,8 +188,7 @@ sign_locked(const ProvStateDir *dir, const ProvIdentity *identity, ProvLog *log,
 		case PROV_STATE_BAD:
 			return false;
 		case PROV_STATE_ABSENT:
-			*reason = psprintf("there is no signer's state of origin \"%s\" in \"%s\" (it was in \"%s\")",
-							   origin, dir->path, identity->state_directory);
+			*reason = psprintf("there is no signer's state of origin \"%s\" in \"%s\"", origin, dir->path);
 			return false;
 		case PROV_STATE_OK:
 			break;
@@ -307,13 +306,16 @@ prov_publish(char **reason)
 	if (!checked || checkpoint_size_time(prov_newest_checkpoint(identity->incarnation), &signed_at) != size)
 	{
 		ProvStateDir dir;
+		char	   *directory = prov_state_directory_find(identity->state_directory);
 
-		ok = prov_state_lock(prov_state_directory_find(identity->state_directory), &dir, &why);
+		ok = prov_state_lock(directory, &dir, &why);
 		if (ok)
 		{
 			ok = sign_locked(&dir, identity, log, size, &pub, outer, &why);
 			prov_state_unlock(&dir);
 		}
+		if (!ok && strcmp(directory, identity->state_directory) != 0)
+			why = psprintf("%s (it was in \"%s\")", why, identity->state_directory);
 		if (!ok)
 			*reason = MemoryContextStrdup(outer, why);
 	}

@@ -207,7 +207,10 @@ prov_state_lock(const char *path, ProvStateDir *dir, char **reason)
 	dir->fd = OpenTransientFile(path, O_RDONLY | PG_BINARY);
 	if (dir->fd < 0)
 	{
-		*reason = psprintf("the state directory \"%s\" cannot be opened: %s", path, strerror(errno));
+		if (errno == ENOENT)
+			*reason = psprintf("there is no state directory \"%s\"", path);
+		else
+			*reason = psprintf("the state directory \"%s\" cannot be opened: %s", path, strerror(errno));
 		return false;
 	}
 	if (fstat(dir->fd, &st) != 0)

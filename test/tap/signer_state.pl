@@ -53,22 +53,34 @@ my $newest = content($state);
 (my $unsigned = $newest) =~ s/\n\n.*/\n\n/s;
 $unsigned .= (split /\n\n/, $saved, 2)[1];
 set_content($state, $unsigned);
-psql('DELETE FROM provenance.checkpoint_note WHERE size = 3') if 0;
 is(psql('SELECT provenance.seal()'), $cp3, 'state written, not signed: the same note');
 is(content($state), $newest, 'and the same state');
+is(psql('SELECT max(size) FROM provenance.checkpoints'), '3', 'and one row');
+
+# after it was signed, before its row was committed
+psql(q{SET session_replication_role = replica; DELETE FROM provenance.checkpoint_note WHERE size = 3});
+is(psql('SELECT provenance.seal()'), $cp3, 'signed, no row: the same note');
+is(psql('SELECT max(size) FROM provenance.checkpoints'), '3', 'and its row');
+psql(q{SET session_replication_role = replica; DELETE FROM provenance.checkpoint_note WHERE size = 3});
+set_content($state, $unsigned);
+psql('INSERT INTO t VALUES (20)');
+like(psql('SELECT provenance.seal()'), qr/^crm\.example\n4\n/, 'the log has grown since: the next checkpoint');
+is(psql('SELECT note FROM provenance.checkpoints WHERE size = 3'), $cp3, 'but the unfinished one first');
+$newest = content($state);
+my $cp4 = psql('SELECT note FROM provenance.checkpoints WHERE size = 4');
 
 # --- what is refused -------------------------------------------------------
 
 my @damaged = (
 	[ 'another version',      sub { s/state 1/state 2/ },             qr/its version line is unknown/ ],
-	[ 'a size with a zero',   sub { s/size 3/size 03/ },              qr/its size is malformed/ ],
+	[ 'a size with a zero',   sub { s/size 4/size 04/ },              qr/its size is malformed/ ],
 	[ 'a root in capitals',   sub { s/root ([0-9a-f]+)/"root " . uc $1/e }, qr/its root is malformed/ ],
 	[ 'another origin',       sub { s/origin crm.example/origin crn.example/ }, qr/its note is malformed/ ],
 	[ 'no owner',             sub { s/timeline.*\n// },               qr/its owner is malformed/ ],
-	[ 'a note of more',       sub { s/size 3/size 2/ },               qr/its note is malformed/ ],
+	[ 'a note of more',       sub { s/size 4/size 3/ },               qr/its note is malformed/ ],
 	[ 'an empty file',        sub { $_ = '' },                        qr/its version line is unknown/ ],
 	[ 'a longer file',        sub { $_ .= 'x' x 100000 },             qr/it is too long/ ],
-	[ 'a greater size',       sub { s/size 3/size 4/ },               qr/holds 3 entries, but was signed at size 4/ ],
+	[ 'a greater size',       sub { s/size 4/size 5/ },               qr/holds 4 entries, but was signed at size 5/ ],
 	[ 'another root',         sub { s/root ./root g/; s/root g([0-9a-f])/"root " . ($1 eq '0' ? '11' : '00')/e }, qr/does not extend/ ],
 	[ 'another cluster',      sub { s/system \d/system 1/ },          qr/belongs to the cluster with system identifier/ ],
 	[ 'another timeline',     sub { s/timeline 1/timeline 7/ },       qr/belongs to timeline 7/ ],
@@ -84,22 +96,22 @@ foreach my $case (@damaged)
 	isnt($_, $newest, "$what: damaged");
 	set_content($state, $_);
 	my $err = fails('SELECT provenance.seal()');
-	like($err, qr/55000: the log is sealed up to size 3, but the signer is stopped/, "$what: stopped");
+	like($err, qr/55000: the log is sealed up to size 4, but the signer is stopped/, "$what: stopped");
 	like($err, $want, "$what: the reason");
 	is(content($state), $_, "$what: the file is left alone");
 }
 set_content($state, $newest);
-is(psql('SELECT provenance.seal()'), $cp3, 'the right state again: ready');
+is(psql('SELECT provenance.seal()'), $cp4, 'the right state again: ready');
 is(psql('SELECT signer FROM provenance.status'), 'ready', 'and the status says so');
 
 # while stopped, sealing goes on
 unlink $state;
 psql('INSERT INTO t VALUES (3)');
-like(fails('SELECT provenance.seal()'), qr/sealed up to size 4.*there is no signer's state/s, 'no state: stopped, sealed');
+like(fails('SELECT provenance.seal()'), qr/sealed up to size 5.*there is no signer's state/s, 'no state: stopped, sealed');
 like(psql('SELECT signer FROM provenance.status'), qr/^stopped: there is no signer's state/, 'status says why');
 set_content($state, $newest);
 chmod 0600, $state;
-like(psql('SELECT provenance.seal()'), qr/^crm\.example\n4\n/, 'published once it is back');
+like(psql('SELECT provenance.seal()'), qr/^crm\.example\n5\n/, 'published once it is back');
 
 # --- permissions -----------------------------------------------------------
 
@@ -166,7 +178,7 @@ chmod 0700, $copy->data_dir;
 $copy->append_conf('postgresql.conf', 'port = ' . $copy->port . "\n");
 $node->start;
 $copy->start;
-like(fails('SELECT provenance.seal()', $copy), qr/55000: .*there is no signer's state/s, 'a copy without state does not sign');
+like(fails('SELECT provenance.seal()', $copy), qr/55000: .*there is no state directory .*\(it was in "\Q$dir\E"\)/s, 'a copy without state does not sign');
 my $copy_dir = $copy->data_dir . '.provenance';
 mkdir $copy_dir, 0700;
 for (glob("$dir/*"))
@@ -179,7 +191,7 @@ like(fails('SELECT provenance.seal()', $copy), qr/55000: .*the signer's state be
 psql('INSERT INTO t VALUES (100)', $copy);
 ok($copy->poll_query_until('postgres', 'SELECT pending = 0 FROM provenance.status'), 'it seals');
 psql('INSERT INTO t VALUES (101)');
-like(psql('SELECT provenance.seal()'), qr/^crm\.example\n5\n/, 'the original goes on');
+like(psql('SELECT provenance.seal()'), qr/^crm\.example\n6\n/, 'the original goes on');
 $copy->stop;
 
 # --- a standby, and its promotion ----------------------------------------------
@@ -191,10 +203,10 @@ $standby->start;
 $node->wait_for_catchup($standby);
 like(fails('SELECT provenance.seal()', $standby), qr/25006: the log cannot be sealed on a standby/, 'seal() on a standby');
 like(fails(q{SELECT provenance.setup('x.example')}, $standby), qr/25006: a log cannot be set up on a standby/, 'setup() on a standby');
-like(psql('SELECT provenance.wait_sealed()', $standby), qr/^crm\.example\n5\n/, 'wait_sealed() has nothing to wait for');
-is(psql('SELECT log_size, pending FROM provenance.status', $standby), '5|0', 'status on a standby');
+like(psql('SELECT provenance.wait_sealed()', $standby), qr/^crm\.example\n6\n/, 'wait_sealed() has nothing to wait for');
+is(psql('SELECT log_size, pending FROM provenance.status', $standby), '6|0', 'status on a standby');
 $standby->promote;
-like(fails('SELECT provenance.seal()', $standby), qr/55000: .*there is no signer's state/s, 'a promoted standby does not sign');
+like(fails('SELECT provenance.seal()', $standby), qr/55000: .*there is no state directory/s, 'a promoted standby does not sign');
 psql('INSERT INTO t VALUES (300)', $standby);
 ok($standby->poll_query_until('postgres', 'SELECT pending = 0 FROM provenance.status'), 'it seals');
 $standby->stop;
