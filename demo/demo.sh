@@ -2,9 +2,9 @@
 #
 # demo.sh: a CRM's day, its history, its proof, and its being tampered with.
 #
-# Run by "make demo" through test/lib/scratch.sh, which gives it SCRATCH (a
-# folder of its own), PG_CONFIG and a user that servers may run as. Plays in a
-# private PostgreSQL; nothing outside SCRATCH is touched.
+# Run by "make demo" through test/lib/demo.sh, which gives it SCRATCH (a folder
+# of its own), PG_CONFIG (a private PostgreSQL with the extension installed) and
+# a user that servers may run as. Nothing outside SCRATCH is touched.
 #
 #   KEEP=1            leaves the cluster up and prints the psql line
 #   CRM_DATA=<folder> plays with the CSV files of crm-sales-opportunities
@@ -48,21 +48,10 @@ finds()
 	fi
 }
 
-step "Building provenance for $("$PG_CONFIG" --version)"
-private=$("$top/test/lib/private-pg.sh" "$PG_CONFIG" "$SCRATCH/pg")
-bindir=$("$private" --bindir)
-make -s -C "$top" PG_CONFIG="$private" all install >"$SCRATCH/build.log" 2>&1 &
-build=$!
-waited=0
-while kill -0 "$build" 2>/dev/null; do
-	sleep 0.5
-	waited=$((waited + 1))
-	[ $((waited % 6)) != 0 ] || echo "   still compiling, $((waited / 2)) s"
-done
-wait "$build" || { cat "$SCRATCH/build.log" >&2; exit 1; }
+bindir=$("$PG_CONFIG" --bindir)
 
 step "Starting a throwaway cluster" "Its files are in $SCRATCH and go when the demo ends."
-cluster_start "$private" "$SCRATCH/demo"
+cluster_start "$PG_CONFIG" "$SCRATCH/demo"
 "$bindir/createdb" crm
 export PGDATABASE=crm
 
