@@ -76,7 +76,7 @@ SELECT c.account_id, c.contact_id, (ARRAY['GTX Basic','GTX Pro','MG Special','MG
   FROM crm.contact c WHERE c.contact_id % 3 = 0;
 
 INSERT INTO crm.activity (contact_id, kind, at, note)
-SELECT 1 + (n * 13) % 1500, (ARRAY['call','mail','visit','ticket'])[1 + n % 4],
+SELECT 1 + (n * 13) % 1450, (ARRAY['call','mail','visit','ticket'])[1 + n % 4],
 	   timestamptz '2026-01-05 08:00+00' + n * interval '97 minutes', 'seeded activity ' || n
   FROM generate_series(1, 2500) n;
 RESET ROLE;
