@@ -65,6 +65,7 @@ static const RelDef rel_defs[PROV_NRELS] = {
 	[PROV_TABLE_HEAD] = {"table_head", {A_THEAD_TABLE, 0}},
 	[PROV_SEAL_STATE] = {"seal_state", {A_SEAL_ID, 0}},
 	[PROV_CHECKPOINT_NOTE] = {"checkpoint_note", {A_CP_INCARNATION, A_CP_SIZE}},
+	[PROV_CHECKPOINT_TIMESTAMP] = {"checkpoint_timestamp", {A_STAMP_INCARNATION, A_STAMP_SIZE}},
 	[PROV_WORKER_STATE] = {"worker_state", {A_WS_ID, 0}},
 };
 

@@ -36,6 +36,7 @@ int			prov_publish_interval = 60 * 1000;
 char	   *prov_signing_key = NULL;
 char	   *prov_state_directory = NULL;
 char	   *prov_checkpoint_directory = NULL;
+char	   *prov_tsa_ca_file = NULL;
 
 static bool
 check_directory(char **newval, void **extra, GucSource source)
@@ -43,6 +44,15 @@ check_directory(char **newval, void **extra, GucSource source)
 	if (*newval == NULL || **newval == '\0' || is_absolute_path(*newval))
 		return true;
 	GUC_check_errdetail("The directory must be an absolute path.");
+	return false;
+}
+
+static bool
+check_file(char **newval, void **extra, GucSource source)
+{
+	if (*newval == NULL || **newval == '\0' || is_absolute_path(*newval))
+		return true;
+	GUC_check_errdetail("The file must be named by an absolute path.");
 	return false;
 }
 
@@ -83,6 +93,10 @@ prov_settings_init(void)
 	DefineCustomStringVariable("provenance.checkpoint_directory",
 							   "Folder into which published checkpoints are written; empty: none.",
 							   NULL, &prov_checkpoint_directory, "", PGC_SUSET, 0, check_directory, NULL, NULL);
+
+	DefineCustomStringVariable("provenance.tsa_ca_file",
+							   "PEM file of the certificates that time-stamping authorities are to be traced to; empty: none.",
+							   NULL, &prov_tsa_ca_file, "", PGC_SUSET, 0, check_file, NULL, NULL);
 
 	MarkGUCPrefixReserved("provenance");
 }

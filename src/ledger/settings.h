@@ -26,6 +26,7 @@ extern int	prov_publish_interval;
 extern char *prov_signing_key;
 extern char *prov_state_directory;
 extern char *prov_checkpoint_directory;
+extern char *prov_tsa_ca_file;
 
 extern void prov_settings_init(void);
 

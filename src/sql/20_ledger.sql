@@ -138,6 +138,21 @@ CREATE TABLE checkpoint_note (
 	PRIMARY KEY (incarnation, size)
 );
 
+-- RFC 3161 time stamps on checkpoints. response is what counts; the rest is
+-- what the check found when it was added.
+CREATE TABLE checkpoint_timestamp (
+	incarnation			int NOT NULL,
+	size				bigint NOT NULL,
+	n					int NOT NULL,			-- from 1 on
+	added_at			timestamptz NOT NULL,
+	time				timestamptz NOT NULL,	-- the authority's
+	tsa					text NOT NULL,			-- subject of the signer's certificate
+	serial				text NOT NULL,			-- hexadecimal
+	verified_by			text NOT NULL CHECK (verified_by IN ('tsa_ca_file', 'token')),
+	response			bytea NOT NULL,			-- DER TimeStampResp
+	PRIMARY KEY (incarnation, size, n)
+);
+
 -- One row: what the worker last had to say.
 CREATE TABLE worker_state (
 	id					int PRIMARY KEY DEFAULT 1 CHECK (id = 1),
@@ -178,6 +193,7 @@ SELECT pg_catalog.pg_extension_config_dump('head', '');
 SELECT pg_catalog.pg_extension_config_dump('table_head', '');
 SELECT pg_catalog.pg_extension_config_dump('seal_state', '');
 SELECT pg_catalog.pg_extension_config_dump('checkpoint_note', '');
+SELECT pg_catalog.pg_extension_config_dump('checkpoint_timestamp', '');
 SELECT pg_catalog.pg_extension_config_dump('worker_state', '');
 
 CREATE TYPE finding AS (

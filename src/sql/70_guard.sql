@@ -62,6 +62,10 @@ CREATE TRIGGER provenance_refuse BEFORE UPDATE OR DELETE OR TRUNCATE ON checkpoi
 CREATE TRIGGER provenance_foreign BEFORE INSERT OR UPDATE OR DELETE ON checkpoint_note FOR EACH ROW EXECUTE FUNCTION ignore_foreign();
 CREATE TRIGGER provenance_foreign_truncate BEFORE TRUNCATE ON checkpoint_note EXECUTE FUNCTION ignore_foreign();
 ALTER TABLE checkpoint_note ENABLE REPLICA TRIGGER provenance_foreign, ENABLE REPLICA TRIGGER provenance_foreign_truncate;
+CREATE TRIGGER provenance_refuse BEFORE UPDATE OR DELETE OR TRUNCATE ON checkpoint_timestamp EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER provenance_foreign BEFORE INSERT OR UPDATE OR DELETE ON checkpoint_timestamp FOR EACH ROW EXECUTE FUNCTION ignore_foreign();
+CREATE TRIGGER provenance_foreign_truncate BEFORE TRUNCATE ON checkpoint_timestamp EXECUTE FUNCTION ignore_foreign();
+ALTER TABLE checkpoint_timestamp ENABLE REPLICA TRIGGER provenance_foreign, ENABLE REPLICA TRIGGER provenance_foreign_truncate;
 CREATE TRIGGER provenance_refuse BEFORE UPDATE OR DELETE OR TRUNCATE ON worker_state EXECUTE FUNCTION refuse_change();
 CREATE TRIGGER provenance_foreign BEFORE INSERT OR UPDATE OR DELETE ON worker_state FOR EACH ROW EXECUTE FUNCTION ignore_foreign();
 CREATE TRIGGER provenance_foreign_truncate BEFORE TRUNCATE ON worker_state EXECUTE FUNCTION ignore_foreign();
