@@ -39,8 +39,10 @@
 /* Ownership checks by class of object (16). */
 #if PG_VERSION_NUM >= 160000
 #define prov_owns_relation(relid, role) object_ownercheck(RelationRelationId, relid, role)
+#define prov_owns_schema(nspid, role) object_ownercheck(NamespaceRelationId, nspid, role)
 #else
 #define prov_owns_relation(relid, role) pg_class_ownercheck(relid, role)
+#define prov_owns_schema(nspid, role) pg_namespace_ownercheck(nspid, role)
 #endif
 
 /* Instrumentation of index scans (18). */

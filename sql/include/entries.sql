@@ -2,6 +2,11 @@
 -- For tests of capture: a fresh extension with an identity, a role without
 -- privileges of its own, and a look at the entries written since the last look.
 SET client_min_messages = warning;
+DO $$ BEGIN
+	PERFORM set_config('provenance.confirm_drop', origin, false) FROM provenance.log_identity;
+EXCEPTION WHEN undefined_table OR invalid_schema_name THEN
+	NULL;
+END $$;
 DROP EXTENSION IF EXISTS provenance CASCADE;
 DROP SCHEMA IF EXISTS crm CASCADE;
 DROP ROLE IF EXISTS regress_provenance_crm;

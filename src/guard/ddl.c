@@ -27,8 +27,8 @@
 
 #include "compat.h"
 #include "guard/guard.h"
-#include "ledger/triggers.h"
 
+PG_FUNCTION_INFO_V1(provenance_guard_start);
 PG_FUNCTION_INFO_V1(provenance_guard_rewrite);
 PG_FUNCTION_INFO_V1(provenance_guard_end);
 
@@ -102,24 +102,49 @@ at_end(EventTriggerData *event)
 		GuardTable *g = lfirst(lc);
 
 		if (g->locked || name_changed(g))
+		{
 			guard_follow(g, &command);
+			guard_partitions_after(g, &command);
+		}
 	}
+}
+
+/* Runs fn(event) with a memory context of its own. */
+static void
+run(void (*fn) (EventTriggerData *), EventTriggerData *event)
+{
+	MemoryContext cxt = AllocSetContextCreate(CurrentMemoryContext, "provenance guard", ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(cxt);
+
+	fn(event);
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(cxt);
+}
+
+static void
+at_start(EventTriggerData *event)
+{
+	guard_confirm_drop(event->parsetree);
+	guard_partitions_before(event->parsetree);
+}
+
+Datum
+provenance_guard_start(PG_FUNCTION_ARGS)
+{
+	EventTriggerData *event = event_data(fcinfo, "guard_start");
+
+	if (!guard_is_own_ddl() && prov_installed())
+		run(at_start, event);
+	PG_RETURN_NULL();
 }
 
 Datum
 provenance_guard_end(PG_FUNCTION_ARGS)
 {
 	EventTriggerData *event = event_data(fcinfo, "guard_end");
-	MemoryContext cxt;
-	MemoryContext old;
 
-	if (prov_own_ddl || !prov_installed())
-		PG_RETURN_NULL();
-	cxt = AllocSetContextCreate(CurrentMemoryContext, "provenance guard", ALLOCSET_DEFAULT_SIZES);
-	old = MemoryContextSwitchTo(cxt);
-	at_end(event);
-	MemoryContextSwitchTo(old);
-	MemoryContextDelete(cxt);
+	if (!guard_is_own_ddl() && prov_installed())
+		run(at_end, event);
 	PG_RETURN_NULL();
 }
 

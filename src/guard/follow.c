@@ -133,6 +133,23 @@ check_key_index(Relation root)
 	ReleaseSysCache(tup);
 }
 
+/* Our triggers, by their names and still ours. */
+static void
+check_triggers(const GuardTable *g)
+{
+	static const char *const names[] = {PROV_ROW_TRIGGER, PROV_TRUNCATE_TRIGGER};
+	GuardTrigger trigger;
+	int			i;
+
+	for (i = 0; i < lengthof(names); i++)
+		if (!guard_trigger(g->relid, names[i], &trigger) || trigger.table_id != g->table->table_id)
+			ereport(ERROR,
+					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+					 errmsg("tagged table \"%s\" must keep its trigger \"%s\"", get_rel_name(g->relid), names[i]),
+					 errdetail("It records the table's changes."),
+					 errhint("Untag the table with provenance.untag(); if the trigger was lost before, tag it again.")));
+}
+
 /* ---- shapes before and after ---- */
 
 static bool
@@ -397,6 +414,7 @@ guard_follow(GuardTable *g, const GuardCommand *command)
 	root = table_open(g->relid, g->locked ? AccessShareLock : ShareUpdateExclusiveLock);
 
 	check_inheritance(root);
+	check_triggers(g);
 	foreach(lc, g->rels)
 	{
 		Relation	rel;

@@ -29,6 +29,9 @@ typedef struct GuardTable
  */
 extern bool guard_active(void);
 
+/* True while commands of the extension's own code, or script, run. */
+extern bool guard_is_own_ddl(void);
+
 /* All tagged tables that exist, as GuardTable, without taking locks. */
 extern List *guard_tables(void);
 
@@ -42,7 +45,7 @@ extern bool guard_holds_lock(Oid relid);
 typedef struct GuardTrigger
 {
 	char		enabled;		/* pg_trigger.tgenabled */
-	int32		table_id;		/* 0: none */
+	int32		table_id;		/* its argument; 0: it does not run capture() */
 } GuardTrigger;
 
 extern bool guard_trigger(Oid relid, const char *name, GuardTrigger *out);
@@ -69,5 +72,18 @@ extern void guard_follow(GuardTable *g, const GuardCommand *command);
 /* Puts the triggers of tagged and ledger tables back into their mode. */
 extern void guard_restore_triggers(GuardTable *g, const GuardCommand *command);
 extern void guard_restore_ledger_triggers(void);
+
+/*
+ * Partitions: `detach` and `delete` entries before a command takes some away;
+ * trigger, `attach` and `baseline` entries after one brought some.
+ */
+extern void guard_partitions_before(Node *stmt);
+extern void guard_partitions_after(GuardTable *g, const GuardCommand *command);
+
+/* Was the relation announced by guard_partitions_before()? */
+extern bool guard_partition_departs(const char *schema, const char *table);
+
+/* ERROR if the command would drop the ledger, and that is not confirmed. */
+extern void guard_confirm_drop(Node *stmt);
 
 #endif							/* PROV_GUARD_H */

@@ -15,13 +15,14 @@
 #include "access/genam.h"
 #include "access/htup_details.h"
 #include "access/table.h"
+#include "access/xlog.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_inherits.h"
 #include "catalog/pg_trigger.h"
+#include "commands/extension.h"
 #include "miscadmin.h"
 #include "storage/lock.h"
-#include "access/xlog.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
@@ -49,6 +50,14 @@ guard_active(void)
 	prov_seal_state(NULL, &state);
 	return !state.exists ||
 		(state.database_oid == MyDatabaseId && state.system_identifier == GetSystemIdentifier());
+}
+
+/* A script of the extension itself may do what others may not. */
+bool
+guard_is_own_ddl(void)
+{
+	return prov_own_ddl ||
+		(creating_extension && CurrentExtensionObject == get_extension_oid("provenance", true));
 }
 
 bool
@@ -84,7 +93,8 @@ guard_trigger(Oid relid, const char *name, GuardTrigger *out)
 
 		out->enabled = form->tgenabled;
 		out->table_id = 0;
-		if (form->tgnargs == 1)
+		if (form->tgnargs == 1 && get_func_namespace(form->tgfoid) == prov_namespace() &&
+			strcmp(get_func_name(form->tgfoid), "capture") == 0)
 		{
 			bool		isnull;
 			Datum		args = fastgetattr(tup, Anum_pg_trigger_tgargs, RelationGetDescr(rel), &isnull);

@@ -37,6 +37,7 @@ char	   *prov_signing_key = NULL;
 char	   *prov_state_directory = NULL;
 char	   *prov_checkpoint_directory = NULL;
 char	   *prov_tsa_ca_file = NULL;
+char	   *prov_confirm_drop = NULL;
 
 static bool
 check_directory(char **newval, void **extra, GucSource source)
@@ -71,6 +72,9 @@ prov_settings_init(void)
 	DefineCustomStringVariable("provenance.source_leaf",
 							   "The leaf hash of the entry elsewhere that the changed data comes from.",
 							   NULL, &prov_source_leaf, "", PGC_USERSET, 0, NULL, NULL, NULL);
+	DefineCustomStringVariable("provenance.confirm_drop",
+							   "The origin of the log that DROP EXTENSION may destroy.",
+							   NULL, &prov_confirm_drop, "", PGC_USERSET, 0, NULL, NULL, NULL);
 	DefineCustomIntVariable("provenance.wait_timeout",
 							"How long a session waits for a worker to seal on its behalf.",
 							NULL, &prov_wait_timeout, 60 * 1000, 1, INT_MAX,

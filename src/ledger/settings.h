@@ -17,6 +17,9 @@ extern char *prov_purpose;
 extern char *prov_source;
 extern char *prov_source_leaf;
 
+/* any user: the origin whose log DROP EXTENSION may destroy */
+extern char *prov_confirm_drop;
+
 /* any user: how long seal() and the like wait for their worker, in ms */
 extern int	prov_wait_timeout;
 

@@ -3,7 +3,9 @@
 CREATE FUNCTION capture() RETURNS trigger
 	AS 'MODULE_PATHNAME', 'provenance_capture'
 	LANGUAGE C;
-REVOKE ALL ON FUNCTION capture() FROM PUBLIC;
+-- Executable by all: the server asks it of whoever creates or attaches a
+-- partition of a tagged table. It records nothing of a table that is not
+-- tagged under the id that the trigger gives it.
 COMMENT ON FUNCTION capture() IS 'trigger function of tagged tables: records a change';
 
 CREATE FUNCTION tag(target regclass, subject text DEFAULT NULL, mode text DEFAULT 'track',

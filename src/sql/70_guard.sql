@@ -71,6 +71,16 @@ CREATE TRIGGER provenance_foreign BEFORE INSERT OR UPDATE OR DELETE ON worker_st
 CREATE TRIGGER provenance_foreign_truncate BEFORE TRUNCATE ON worker_state EXECUTE FUNCTION ignore_foreign();
 ALTER TABLE worker_state ENABLE REPLICA TRIGGER provenance_foreign, ENABLE REPLICA TRIGGER provenance_foreign_truncate;
 
+CREATE FUNCTION guard_start() RETURNS event_trigger
+	LANGUAGE c AS 'MODULE_PATHNAME', 'provenance_guard_start';
+REVOKE ALL ON FUNCTION guard_start() FROM PUBLIC;
+COMMENT ON FUNCTION guard_start() IS 'before a DDL command: records partitions that it takes away; asks before the ledger is dropped';
+
+CREATE FUNCTION guard_drop() RETURNS event_trigger
+	LANGUAGE c AS 'MODULE_PATHNAME', 'provenance_guard_drop';
+REVOKE ALL ON FUNCTION guard_drop() FROM PUBLIC;
+COMMENT ON FUNCTION guard_drop() IS 'refuses to drop tagged tables and their triggers';
+
 CREATE FUNCTION guard_end() RETURNS event_trigger
 	LANGUAGE c AS 'MODULE_PATHNAME', 'provenance_guard_end';
 REVOKE ALL ON FUNCTION guard_end() FROM PUBLIC;
@@ -82,7 +92,11 @@ REVOKE ALL ON FUNCTION guard_rewrite() FROM PUBLIC;
 COMMENT ON FUNCTION guard_rewrite() IS 'notes which tables a DDL command rewrites';
 
 -- At the end: nothing of this script is to be guarded.
+CREATE EVENT TRIGGER provenance_guard_start ON ddl_command_start EXECUTE FUNCTION guard_start();
+CREATE EVENT TRIGGER provenance_guard_drop ON sql_drop EXECUTE FUNCTION guard_drop();
 CREATE EVENT TRIGGER provenance_guard_end ON ddl_command_end EXECUTE FUNCTION guard_end();
 CREATE EVENT TRIGGER provenance_guard_rewrite ON table_rewrite EXECUTE FUNCTION guard_rewrite();
+ALTER EVENT TRIGGER provenance_guard_start ENABLE ALWAYS;
+ALTER EVENT TRIGGER provenance_guard_drop ENABLE ALWAYS;
 ALTER EVENT TRIGGER provenance_guard_end ENABLE ALWAYS;
 ALTER EVENT TRIGGER provenance_guard_rewrite ENABLE ALWAYS;

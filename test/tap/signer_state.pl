@@ -213,7 +213,8 @@ $standby->stop;
 
 # --- DROP EXTENSION and again -----------------------------------------------------
 
-psql('DROP EXTENSION provenance CASCADE; CREATE EXTENSION provenance');
+like(fails('DROP EXTENSION provenance CASCADE'), qr/55000: .*would destroy the history of log "crm.example"/, 'the history is not dropped unasked');
+psql(q{SET provenance.confirm_drop = 'crm.example'; DROP EXTENSION provenance CASCADE; CREATE EXTENSION provenance});
 like(fails(q{SELECT provenance.setup('crm.example')}), qr/55000: origin "crm.example" has a log already.*new_incarnation/s, 'the old log is not forgotten');
 psql(q{SELECT provenance.setup('other.example')});
 like(psql('SELECT provenance.seal()'), qr/^other\.example\n0\n/, 'another origin');
