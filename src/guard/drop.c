@@ -29,6 +29,7 @@
 
 #include "compat.h"
 #include "guard/guard.h"
+#include "ledger/seal.h"
 #include "ledger/settings.h"
 #include "ledger/triggers.h"
 #include "types/types.h"
@@ -228,6 +229,13 @@ guard_confirm_drop(Node *stmt)
 
 	if (!drops_ledger(stmt))
 		return;
+
+	/*
+	 * A sealer in the middle of a batch would wait for a table that is
+	 * dropped, and we for another that it has locked.
+	 */
+	prov_lock_sealer_xact();
+
 	prov_scan_begin(&scan, PROV_ENTRY, InvalidOid, NULL, 0, NULL);
 	any = HeapTupleIsValid(prov_scan_next(&scan, ForwardScanDirection));
 	prov_scan_end(&scan);

@@ -47,6 +47,15 @@ prov_unlock_sealer(void)
 	LockRelease(&tag, ExclusiveLock, true);
 }
 
+void
+prov_lock_sealer_xact(void)
+{
+	LOCKTAG		tag;
+
+	make_tag(&tag, LOCK_SEALER);
+	(void) LockAcquire(&tag, ExclusiveLock, false, false);
+}
+
 /*
  * prov_standing_worker_runs() holds the lock for an instant when nobody has
  * it; a worker that starts in that instant must not take it for a colleague.
