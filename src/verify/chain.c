@@ -114,7 +114,7 @@ add_event(ChainSort *c, const ChainItem *item)
 }
 
 void
-chain_add(ChainSort *c, const ProvEntry *entry, const LeafItem *leaf, int64 position)
+chain_add(ChainSort *c, const ProvEntry *entry, const LeafItem *leaf, bool hash_good, int64 position)
 {
 	union
 	{
@@ -135,6 +135,7 @@ chain_add(ChainSort *c, const ProvEntry *entry, const LeafItem *leaf, int64 posi
 	item.prev_leaf = leaf != NULL ? leaf->ref.prev_leaf : -1;
 	item.shape_id = entry->shape_id;
 	item.op = (int16) entry->op;
+	item.hash_good = hash_good;
 	item.has_image = entry->image != NULL && !entry->erased;
 	if (leaf != NULL)
 		item.hash = leaf->ref.hash;
@@ -204,7 +205,7 @@ add_unsealed(void *arg)
 				default:
 					break;
 			}
-			chain_add(task->c, &full, NULL, UNSEALED_POSITION + n);
+			chain_add(task->c, &full, NULL, false, UNSEALED_POSITION + n);
 		}
 		MemoryContextSwitchTo(old);
 		MemoryContextReset(v->tmp);
@@ -385,7 +386,7 @@ check_head(Verify *v, TableGroup *g, const ChainItem *last)
 	else if (!task.found)
 		verify_finding(v, "head_differs", SEV_WARNING, object_of(v, g, last), last->seq, last->position,
 					   "The table of heads does not know this row chain.");
-	else if (task.leaf != last->position || !pv_hash_equal(&task.hash, &last->hash))
+	else if (task.leaf != last->position || (last->hash_good && !pv_hash_equal(&task.hash, &last->hash)))
 		verify_finding(v, "head_differs", SEV_WARNING, object_of(v, g, last), last->seq, last->position,
 					   "The table of heads has leaf " INT64_FORMAT " as the last of this row chain, or another hash.", task.leaf);
 }

@@ -14,6 +14,7 @@
 #include "verify/verify.h"
 
 #define BATCH_BYTES (32 * 1024 * 1024)
+#define MAX_FAILURES 1000		/* unreadable runs in a row, before giving up */
 
 typedef struct ReadTask
 {
@@ -21,10 +22,10 @@ typedef struct ReadTask
 	LeafBatch  *batch;
 	int64		from;
 	int			one;			/* careful: this item only */
-	/* of the first run read, where it does not decode */
+	/* the first run read does not decode: it is of these leaves, as far as it says */
 	bool		bad_run;
 	int64		bad_first;
-	int			bad_count;
+	int64		bad_end;
 } ReadTask;
 
 static void
@@ -62,16 +63,21 @@ read_runs(void *arg)
 	{
 		int			i;
 
+		if (first > PG_INT64_MAX - PROV_RUN_MAX)
+			ok = false;
 		if (!ok)
 		{
+			int64		end = Min(first, PG_INT64_MAX - PROV_RUN_MAX) +
+			(count > 0 && count <= PROV_RUN_MAX ? count : 1);
+
 			/* a finding of its own, once what lies before it is through */
-			if (first + Max(count, 1) <= task->from)
+			if (end <= task->from)
 				continue;
 			if (batch->n == 0)
 			{
 				task->bad_run = true;
 				task->bad_first = first;
-				task->bad_count = count;
+				task->bad_end = end;
 			}
 			break;
 		}
@@ -117,6 +123,7 @@ verify_read_batch(Verify *v, int64 from, LeafBatch *batch)
 {
 	ReadTask	task = {.v = v, .batch = batch};
 	MemoryContext old = MemoryContextSwitchTo(v->tmp);
+	int			failures = 0;
 	int			i;
 
 	for (;;)
@@ -128,7 +135,7 @@ verify_read_batch(Verify *v, int64 from, LeafBatch *batch)
 			{
 				verify_finding(v, "unreadable", SEV_ERROR, psprintf("leaf " INT64_FORMAT, from), -1, from,
 							   "The run of leaves cannot be read: %s", v->fault);
-				if (from > prov_log_size(v->log))
+				if (from > prov_log_size(v->log) || ++failures == MAX_FAILURES)
 				{
 					batch->n = 0;
 					break;
@@ -152,8 +159,8 @@ verify_read_batch(Verify *v, int64 from, LeafBatch *batch)
 		if (!task.bad_run)
 			break;
 		verify_finding(v, "run_invalid", SEV_ERROR, psprintf("leaf_run " INT64_FORMAT, task.bad_first), -1, task.bad_first,
-					   "The map or the hashes of a run of %d leaves do not decode.", task.bad_count);
-		from = Max(from, task.bad_first + (task.bad_count > 0 && task.bad_count <= PROV_RUN_MAX ? task.bad_count : 1));
+					   "The map or the hashes of a run of leaves do not decode.");
+		from = task.bad_end;	/* greater than from was */
 	}
 	MemoryContextSwitchTo(old);
 }

@@ -9,7 +9,9 @@
  *
  *   stored hashes give the root     the entry was changed: leaf_differs
  *   entries give the root           the stored hash was changed: tile_differs
- *   neither                         both were: root_differs besides
+ *   neither                         some were, some were: the few combinations
+ *									are tried (roots.c); root_differs if none
+ *									gives the root
  *
  * A leaf holds its predecessor's hash. Where the stored hash of a predecessor
  * is wrong, its successor is computed with the right one, kept aside for that
@@ -108,9 +110,9 @@ stored_hash(LogScan *s, int64 leaf, pv_hash *out)
 /* ---- mismatches, until a root decides ---- */
 
 static void
-report_mismatch(LogScan *s, const Pending *p, bool tile)
+report_mismatch(LogScan *s, const Pending *p)
 {
-	if (tile)
+	if (p->tile)
 		verify_finding(s->v, "tile_differs", SEV_ERROR, psprintf("leaf " INT64_FORMAT, p->leaf), p->seq, p->leaf,
 					   "The stored hash of the leaf was changed: the entry gives what the signed checkpoint has.");
 	else
@@ -118,21 +120,31 @@ report_mismatch(LogScan *s, const Pending *p, bool tile)
 					   "Operation, time, transaction, predecessor or commitment of the entry were changed: they do not give the hash of its leaf.");
 }
 
-static void
-settle(LogScan *s, bool tile)
+void
+log_scan_report(LogScan *s)
 {
 	int64		i;
 
 	for (i = 0; i < s->npending; i++)
-		report_mismatch(s, &s->pending[i], tile);
+		report_mismatch(s, &s->pending[i]);
 	s->npending = 0;
 }
 
+void
+log_scan_settle(LogScan *s, bool tile)
+{
+	int64		i;
+
+	for (i = 0; i < s->npending; i++)
+		s->pending[i].tile = tile;
+	log_scan_report(s);
+}
+
 static void
-add_pending(LogScan *s, int64 leaf, int64 seq)
+add_pending(LogScan *s, int64 leaf, int64 seq, const pv_hash *computed)
 {
 	if (s->npending == MAX_PENDING)
-		settle(s, false);
+		log_scan_settle(s, false);
 	if (s->npending == s->cap_pending)
 	{
 		s->cap_pending = s->cap_pending == 0 ? 64 : s->cap_pending * 2;
@@ -140,6 +152,7 @@ add_pending(LogScan *s, int64 leaf, int64 seq)
 			repalloc(s->pending, sizeof(Pending) * s->cap_pending);
 	}
 	s->pending[s->npending].leaf = leaf;
+	s->pending[s->npending].computed = *computed;
 	s->pending[s->npending++].seq = seq;
 }
 
@@ -255,12 +268,13 @@ check_entry(LogScan *s, LeafItem *item, bool has_prev, pv_hash *right)
 	}
 	*right = computed;
 	if (s->o->roots)
-		add_pending(s, leaf, entry->seq);
+		add_pending(s, leaf, entry->seq, &computed);
 	else
 	{
-		Pending		p = {leaf, entry->seq};
+		Pending		p = {.leaf = leaf, .seq = entry->seq};
 
-		report_mismatch(s, &p, verify_hash_in_tree(v, leaf, &computed) == 1);
+		p.tile = verify_hash_in_tree(v, leaf, &computed) == 1;
+		report_mismatch(s, &p);
 	}
 }
 
@@ -288,7 +302,7 @@ check_leaf(LogScan *s, LeafItem *item)
 	{
 		check_entry(s, item, has_prev, &right);
 		if (s->o->chains != NULL)
-			chain_add(s->o->chains, &item->entry, item, leaf);
+			chain_add(s->o->chains, &item->entry, item, pv_hash_equal(&right, &item->ref.hash), leaf);
 	}
 	if (s->o->roots && item->mapped != leaf)
 		verify_finding(v, "map_differs", SEV_ERROR, psprintf("entry " INT64_FORMAT, item->ref.seq), item->ref.seq, leaf,
@@ -319,13 +333,6 @@ begin(LogScan *s, Verify *v, const LogScanOptions *o)
 	s->sealed = bitmap_create(v->cxt);
 	s->predecessors = bitmap_create(v->cxt);
 	s->log_size = prov_log_size(v->log);
-}
-
-/* settle() for roots.c */
-void
-log_scan_settle(LogScan *s, bool tile)
-{
-	settle(s, tile);
 }
 
 void

@@ -12,6 +12,8 @@ typedef struct Pending
 {
 	int64		leaf;
 	int64		seq;
+	pv_hash		computed;
+	bool		tile;			/* decided: the stored hash was changed */
 } Pending;
 
 typedef struct LogScan
@@ -38,12 +40,15 @@ typedef struct LogScan
 	bool		broken;			/* no frontier, after a gap */
 	pv_frontier stored;			/* of the stored hashes */
 	pv_frontier computed;		/* of those that the entries give */
+	pv_frontier good;			/* where a signed root was met last */
 	CheckpointRef *checkpoints;
 	int64		ncheckpoints;
 	int64		next_checkpoint;
 } LogScan;
 
+/* All that waits was changed in the entries, or in the stored hashes; or each as it says. */
 extern void log_scan_settle(LogScan *s, bool tile);
+extern void log_scan_report(LogScan *s);
 
 extern bool roots_begin(LogScan *s);	/* false: nothing to scan */
 extern void roots_add(LogScan *s, int64 leaf, const pv_hash *stored, const pv_hash *computed);

@@ -90,6 +90,85 @@ check_nodes(LogScan *s, const Emitted *a, const Emitted *b)
 
 /* ---- checkpoints ---- */
 
+/*
+ * Neither frontier gives the root: in some places the entry was changed, in
+ * others the stored hash. Tries which, if there are few.
+ */
+#define MAX_MIXED 12
+#define MAX_MIXED_HASHES 4000000
+
+typedef struct MixedTask
+{
+	LogScan    *s;
+	pv_hash    *hashes;			/* stored, from good.size to stored.size */
+	bool		complete;
+} MixedTask;
+
+static void
+read_stored(void *arg)
+{
+	MixedTask  *task = arg;
+	LogScan    *s = task->s;
+	ProvLeafRef ref;
+	int64		leaf;
+
+	for (leaf = (int64) s->good.size; leaf < (int64) s->stored.size; leaf++)
+	{
+		if (!prov_log_leaf(s->v->prev_log, leaf, &ref))
+			return;
+		task->hashes[leaf - (int64) s->good.size] = ref.hash;
+	}
+	task->complete = true;
+}
+
+static bool
+try_mixed(LogScan *s, const pv_hash *root)
+{
+	MixedTask	task = {.s = s};
+	int64		n = (int64) (s->stored.size - s->good.size);
+	uint32		mask;
+	int64		i;
+
+	if (s->npending < 2 || s->npending > MAX_MIXED || n > MAX_MIXED_HASHES >> s->npending)
+		return false;
+	for (i = 0; i < s->npending; i++)
+		if (s->pending[i].leaf < (int64) s->good.size)
+			return false;
+	task.hashes = MemoryContextAllocHuge(s->v->tmp, n * sizeof(pv_hash));
+	if (!verify_try(s->v, read_stored, &task) || !task.complete)
+		return false;
+	for (mask = 1; mask + 1 < (uint32) 1 << s->npending; mask++)
+	{
+		pv_frontier f = s->good;
+		int			next = 0;
+		pv_hash		got;
+
+		CHECK_FOR_INTERRUPTS();
+		for (i = 0; i < n; i++)
+		{
+			const pv_hash *hash = &task.hashes[i];
+
+			if (next < s->npending && s->pending[next].leaf == (int64) f.size)
+			{
+				if (mask >> next & 1)
+					hash = &s->pending[next].computed;
+				next++;
+			}
+			prov_check(pv_frontier_append(&f, prov_hasher(), hash, NULL, NULL));
+		}
+		prov_check(pv_frontier_root(&f, prov_hasher(), &got));
+		if (pv_hash_equal(&got, root))
+		{
+			for (i = 0; i < s->npending; i++)
+				s->pending[i].tile = (mask >> i & 1) != 0;
+			log_scan_report(s);
+			s->stored = s->computed = f;
+			return true;
+		}
+	}
+	return false;
+}
+
 static void
 check_roots(LogScan *s)
 {
@@ -122,12 +201,16 @@ check_roots(LogScan *s)
 			s->stored = s->computed;
 			stored = computed;
 		}
+		else if (try_mixed(s, &cp->root))
+			stored = computed = cp->root;
 		else
 		{
 			log_scan_settle(s, false);
 			verify_finding(s->v, "root_differs", SEV_ERROR, psprintf("checkpoint " INT64_FORMAT, cp->size), -1, -1,
 						   "Neither the entries nor the stored hashes give the root of this signed checkpoint.");
+			continue;
 		}
+		s->good = s->stored;
 	}
 }
 
@@ -144,7 +227,7 @@ roots_add(LogScan *s, int64 leaf, const pv_hash *stored, const pv_hash *computed
 			pv_frontier_load(&s->stored, prov_log_tree(s->v->prev_log), (uint64) leaf) != PV_OK)
 			return;
 		s->broken = false;
-		s->computed = s->stored;
+		s->computed = s->good = s->stored;
 		while (s->next_checkpoint < s->ncheckpoints && s->checkpoints[s->next_checkpoint].size < leaf)
 			s->next_checkpoint++;
 		check_roots(s);
@@ -202,7 +285,7 @@ roots_begin(LogScan *s)
 			s->broken = true;
 		}
 	}
-	s->computed = s->stored;
+	s->computed = s->good = s->stored;
 	s->checkpoints = verify_checkpoints(v, s->o->since_size, &s->ncheckpoints);
 	check_roots(s);
 	return true;

@@ -11,6 +11,7 @@
  */
 #include "postgres.h"
 
+#include "access/genam.h"
 #include "access/htup_details.h"
 #include "access/table.h"
 #include "catalog/pg_class.h"
@@ -24,6 +25,7 @@
 #include "storage/lmgr.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
+#include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
@@ -182,36 +184,53 @@ typedef struct TriggerTask
 	Oid			function;
 } TriggerTask;
 
+/*
+ * The row of pg_trigger and not the relcache's copy of it: whoever edits the
+ * catalog sends no invalidation.
+ */
 static void
 check_trigger(TriggerTask *task, Relation rel, const char *name, int16 type)
 {
 	Verify	   *v = task->v;
 	const char *table = rel->rd_id == task->state->relid ? task->state->name :
 		quote_qualified_identifier(get_namespace_name(RelationGetNamespace(rel)), RelationGetRelationName(rel));
-	Trigger    *t = NULL;
+	Relation	catalog = table_open(TriggerRelationId, AccessShareLock);
+	ScanKeyData keys[2];
+	SysScanDesc scan;
+	HeapTuple	tup;
 	char		arg[16];
-	int			i;
 
-	for (i = 0; rel->trigdesc != NULL && i < rel->trigdesc->numtriggers; i++)
-		if (strcmp(rel->trigdesc->triggers[i].tgname, name) == 0)
-			t = &rel->trigdesc->triggers[i];
-	if (t == NULL)
-	{
+	ScanKeyInit(&keys[0], Anum_pg_trigger_tgrelid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(rel->rd_id));
+	ScanKeyInit(&keys[1], Anum_pg_trigger_tgname, BTEqualStrategyNumber, F_NAMEEQ, CStringGetDatum(name));
+	scan = systable_beginscan(catalog, TriggerRelidNameIndexId, true, NULL, 2, keys);
+	tup = systable_getnext(scan);
+	if (!HeapTupleIsValid(tup) || !rel->rd_rel->relhastriggers)
 		verify_finding(v, "trigger_missing", SEV_ERROR, table, -1, -1,
 					   "Trigger \"%s\" is not there: changes are not recorded.", name);
-		return;
+	else
+	{
+		Form_pg_trigger t = (Form_pg_trigger) GETSTRUCT(tup);
+		bool		null_args,
+					null_qual;
+		Datum		args = heap_getattr(tup, Anum_pg_trigger_tgargs, RelationGetDescr(catalog), &null_args);
+		bytea	   *bytes = null_args ? NULL : DatumGetByteaPP(args);
+
+		(void) heap_getattr(tup, Anum_pg_trigger_tgqual, RelationGetDescr(catalog), &null_qual);
+		snprintf(arg, sizeof(arg), "%d", task->state->table_id);
+		if (t->tgtype != type || t->tgfoid != task->function || !null_qual || t->tgattr.dim1 > 0 ||
+			t->tgdeferrable || t->tgnargs != 1 || bytes == NULL ||
+			VARSIZE_ANY_EXHDR(bytes) != strlen(arg) + 1 || memcmp(VARDATA_ANY(bytes), arg, strlen(arg) + 1) != 0)
+			verify_finding(v, "trigger_altered", SEV_ERROR, table, -1, -1,
+						   "Trigger \"%s\" is another than tag() made: its function, events, condition or argument differ.", name);
+		if (t->tgenabled == TRIGGER_DISABLED)
+			verify_finding(v, "trigger_disabled", SEV_ERROR, table, -1, -1,
+						   "Trigger \"%s\" is disabled: changes are not recorded.", name);
+		else if (t->tgenabled != TRIGGER_FIRES_ALWAYS)
+			verify_finding(v, "trigger_not_always", SEV_ERROR, table, -1, -1,
+						   "Trigger \"%s\" is not ENABLE ALWAYS: with session_replication_role set, changes are not recorded.", name);
 	}
-	snprintf(arg, sizeof(arg), "%d", task->state->table_id);
-	if (t->tgtype != type || t->tgfoid != task->function || t->tgqual != NULL || t->tgnattr > 0 ||
-		t->tgdeferrable || t->tgnargs != 1 || strcmp(t->tgargs[0], arg) != 0)
-		verify_finding(v, "trigger_altered", SEV_ERROR, table, -1, -1,
-					   "Trigger \"%s\" is another than tag() made: its function, events, condition or argument differ.", name);
-	if (t->tgenabled == TRIGGER_DISABLED)
-		verify_finding(v, "trigger_disabled", SEV_ERROR, table, -1, -1,
-					   "Trigger \"%s\" is disabled: changes are not recorded.", name);
-	else if (t->tgenabled != TRIGGER_FIRES_ALWAYS)
-		verify_finding(v, "trigger_not_always", SEV_ERROR, table, -1, -1,
-					   "Trigger \"%s\" is not ENABLE ALWAYS: with session_replication_role set, changes are not recorded.", name);
+	systable_endscan(scan);
+	table_close(catalog, AccessShareLock);
 }
 
 /* The function that the triggers call, and whether it is still ours. */

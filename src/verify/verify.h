@@ -173,6 +173,7 @@ typedef struct ChainItem
 	int32		shape_id;
 	int16		op;
 	bool		has_image;
+	bool		hash_good;		/* the entry gives it */
 	pv_hash		hash;			/* leaf hash as stored; of sealed ones */
 	uint8		digest[16];		/* of the image */
 } ChainItem;
@@ -181,7 +182,7 @@ typedef struct ChainItem
 
 typedef struct ChainSort ChainSort;
 extern ChainSort *chain_begin(Verify *v);
-extern void chain_add(ChainSort *c, const ProvEntry *entry, const LeafItem *item, int64 position);
+extern void chain_add(ChainSort *c, const ProvEntry *entry, const LeafItem *item, bool hash_good, int64 position);
 extern void chain_add_unsealed(ChainSort *c, bool all, int32 table_id);
 
 /* Checks the chains and tables of all that was added, then frees the sort. */

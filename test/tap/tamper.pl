@@ -1,0 +1,246 @@
+# Whoever changes the ledger or a tagged table behind its back is found: a table
+# of what a superuser can do, each with the findings that verify() must make of
+# it. Every round starts from an intact database, which verify() is asked to
+# confirm, and is rolled back. None may end in an error.
+use strict;
+use warnings;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $node = PostgreSQL::Test::Cluster->new('tamper');
+$node->init;
+$node->append_conf('postgresql.conf', "fsync = off\nmax_worker_processes = 16\n");
+$node->start;
+
+my $origin = 'tamper-' . int(rand(1e9)) . '.example';
+
+sub sql { return $node->safe_psql('postgres', $_[0]); }
+
+sql("CREATE EXTENSION provenance; SELECT provenance.setup('$origin');
+CREATE SCHEMA crm;
+CREATE TABLE crm.contact (id int PRIMARY KEY, name text, email text, score numeric);
+CREATE TABLE crm.event (at date, n int, what text, PRIMARY KEY (at, n)) PARTITION BY RANGE (at);
+CREATE TABLE crm.event_1 PARTITION OF crm.event FOR VALUES FROM ('2026-01-01') TO ('2026-07-01');
+CREATE TABLE crm.event_2 PARTITION OF crm.event FOR VALUES FROM ('2026-07-01') TO ('2027-01-01');
+INSERT INTO crm.contact SELECT i, 'name ' || i, i || '\@x.example', i / 4.0 FROM generate_series(1, 200) i;
+SELECT provenance.tag('crm.contact');
+SELECT provenance.tag('crm.event');
+SELECT provenance.stop_worker();");
+my $kept_first = sql("SELECT encode(provenance.note(provenance.seal()), 'hex')");
+sql("SET provenance.actor = 'zoe'; UPDATE crm.contact SET name = 'x' || name WHERE id <= 150;
+SET provenance.actor = 'noah'; INSERT INTO crm.event SELECT date '2026-01-01' + i, i, 'what' FROM generate_series(0, 300) i;");
+sql("SELECT provenance.seal()");
+sql("UPDATE crm.contact SET score = score + 1 WHERE id < 50; DELETE FROM crm.contact WHERE id BETWEEN 60 AND 70;");
+sql("INSERT INTO crm.contact VALUES (60, 'back', NULL, 1); UPDATE crm.contact SET id = 1001 WHERE id = 1;");
+my $kept = sql("SELECT encode(provenance.note(provenance.seal()), 'hex')");
+# sealed, and under no checkpoint of its own: nothing; waiting for the sealer
+sql("UPDATE crm.contact SET score = 0 WHERE id = 150");
+
+my $size = sql("SELECT provenance.size(note) FROM provenance.checkpoints ORDER BY size DESC LIMIT 1");
+cmp_ok($size, '>', 512, 'the log has hashes above the leaves');
+
+# an entry of row 20 of crm.contact, in the middle of its chain, sealed
+my $seq = sql("SELECT seq FROM provenance.history('crm.contact', 20) ORDER BY leaf_index OFFSET 1 LIMIT 1");
+my $other = sql("SELECT seq FROM provenance.history('crm.contact', 21) ORDER BY leaf_index OFFSET 1 LIMIT 1");
+my $last = sql("SELECT seq FROM provenance.history('crm.contact', 20) ORDER BY leaf_index DESC LIMIT 1");
+my $leaf = sql("SELECT leaf_index FROM provenance.history('crm.contact', 20) WHERE seq = $seq");
+my $waiting = sql("SELECT max(seq) FROM provenance.entry");
+
+my $no_guard = "UPDATE pg_event_trigger SET evtenabled = 'D'";
+my $empty = '\x';
+my $garbage = '\xdeadbeef';
+
+my @rounds = (
+	# entries
+	[ 'image changed', "UPDATE provenance.entry SET image = set_byte(image, 3, get_byte(image, 3) # 1) WHERE seq = $seq", 'image_differs' ],
+	[ 'last image changed', "UPDATE provenance.entry SET image = set_byte(image, 5, 65) WHERE seq = $last", 'image_differs row_differs' ],
+	[ 'key in the image changed', "UPDATE provenance.entry SET image = set_byte(image, 2, 57) WHERE seq = $seq", 'image_differs' ],
+	[ 'images of two entries swapped', "UPDATE provenance.entry e SET image = o.image FROM provenance.entry o
+		WHERE (e.seq, o.seq) IN (($seq, $other), ($other, $seq))", 'image_differs' ],
+	[ 'garbage in an image', "UPDATE provenance.entry SET image = '$garbage' WHERE seq = $seq", 'image_invalid' ],
+	[ 'empty image', "UPDATE provenance.entry SET image = '$empty' WHERE seq = $seq", 'image_invalid' ],
+	[ 'huge length in an image', "UPDATE provenance.entry SET image = '\\x01feffffffff00' WHERE seq = $seq", 'image_invalid' ],
+	[ 'image removed', "UPDATE provenance.entry SET image = NULL WHERE seq = $seq", 'image_missing' ],
+	[ 'seed removed', "UPDATE provenance.entry SET seed = NULL WHERE seq = $seq", 'image_missing' ],
+	[ 'seed changed', "UPDATE provenance.entry SET seed = gen_random_uuid() WHERE seq = $seq", 'image_differs' ],
+	[ 'commitment changed', "UPDATE provenance.entry SET commitment = sha256('x')::provenance.hash WHERE seq = $seq", 'commitment_differs' ],
+	[ 'operation changed', "UPDATE provenance.entry SET op = 1 WHERE seq = $seq", 'leaf_differs' ],
+	[ 'no operation', "UPDATE provenance.entry SET op = -77 WHERE seq = $seq", 'leaf_differs' ],
+	[ 'operation that differs in the upper byte only', "UPDATE provenance.entry SET op = op + 256 WHERE seq = $seq", 'leaf_differs' ],
+	[ 'time moved', "UPDATE provenance.entry SET changed_at = changed_at - interval '1 year' WHERE seq = $seq", 'leaf_differs' ],
+	[ 'time infinite', "UPDATE provenance.entry SET changed_at = '-infinity' WHERE seq = $seq", 'leaf_differs' ],
+	[ 'times of all entries moved', "UPDATE provenance.entry SET changed_at = changed_at + interval '1 us'", 'leaf_differs' ],
+	[ 'two entries swapped', "UPDATE provenance.entry e SET (changed_at, commitment, seed, image, row_id, op) = (o.changed_at, o.commitment, o.seed, o.image, o.row_id, o.op)
+		FROM provenance.entry o WHERE (e.seq, o.seq) IN (($seq, $other), ($other, $seq))", 'leaf_differs' ],
+	[ 'entry deleted', "DELETE FROM provenance.entry WHERE seq = $seq", 'entry_missing' ],
+	[ 'last entry of a chain deleted', "DELETE FROM provenance.entry WHERE seq = $last", 'entry_missing' ],
+	[ 'whole chain deleted', "DELETE FROM provenance.entry WHERE row_id = (SELECT row_id FROM provenance.entry WHERE seq = $seq)", 'entry_missing row_unrecorded' ],
+	[ 'all entries deleted', "DELETE FROM provenance.entry", 'entry_missing' ],
+	[ 'entry moved to another transaction', "UPDATE provenance.entry SET xid = (SELECT xid FROM provenance.entry ORDER BY seq LIMIT 1) WHERE seq = $seq", 'entry_missing entry_unsealable' ],
+	[ 'entry put in behind the sealer', "INSERT INTO provenance.entry SELECT xid, 1000000, changed_at, order_number, context_id, table_id, shape_id, op, row_id, commitment, seed, image
+		FROM provenance.entry WHERE seq = $seq", 'entry_unsealable' ],
+	[ 'entry that waits deleted', "DELETE FROM provenance.entry WHERE seq = $waiting", 'row_differs' ],
+	[ 'entry that waits changed', "UPDATE provenance.entry SET image = set_byte(image, length(image) - 1, 57) WHERE seq = $waiting", 'image_differs row_differs' ],
+	[ 'row identity changed', "UPDATE provenance.entry SET row_id = gen_random_uuid() WHERE seq = $seq", 'row_identity_differs chain_differs' ],
+	[ 'table changed', "UPDATE provenance.entry SET table_id = 2 WHERE seq = $seq", 'shape_differs' ],
+	[ 'table that does not exist', "UPDATE provenance.entry SET table_id = -5 WHERE seq = $seq", 'registry_missing' ],
+
+	# contexts and shapes
+	[ 'context reassigned', "UPDATE provenance.entry SET context_id = (SELECT max(context_id) FROM provenance.context WHERE context_id <> entry.context_id) WHERE seq = $seq", 'image_differs' ],
+	[ 'context edited', "UPDATE provenance.context SET fields = overlay(fields placing 'eve'::bytea from 3) WHERE position('zoe'::bytea in fields) = 3", 'context_differs' ],
+	[ 'context commitment changed', "UPDATE provenance.context SET commitment = sha256('x')::provenance.hash", 'context_differs' ],
+	[ 'garbage in a context', "UPDATE provenance.context SET fields = '$garbage'", 'context_differs' ],
+	[ 'fields of a context removed', "UPDATE provenance.context SET fields = NULL, seed = NULL", 'context_missing' ],
+	[ 'context deleted', "DELETE FROM provenance.context", 'context_missing' ],
+	[ 'shape edited', "UPDATE provenance.shape SET definition = overlay(definition placing 'mail!'::bytea from position('email'::bytea in definition)) WHERE table_id = 1", 'shape_differs' ],
+	[ 'shape digest changed', "UPDATE provenance.shape SET digest = sha256('x')::provenance.hash WHERE table_id = 1", 'shape_differs' ],
+	[ 'garbage in a shape', "UPDATE provenance.shape SET definition = '$garbage' WHERE table_id = 1", 'shape_differs' ],
+	[ 'shape deleted', "DELETE FROM provenance.shape WHERE table_id = 1", 'shape_missing' ],
+	[ 'shape of another table', "UPDATE provenance.entry SET shape_id = 2 WHERE seq = $seq", 'shape_differs' ],
+
+	# the log
+	[ 'stored leaf hash changed', "UPDATE provenance.leaf_run SET hashes = set_byte(hashes, 0, get_byte(hashes, 0) # 1) WHERE first_leaf = 0", 'tile_differs', '=' ],
+	[ 'a leaf hash and another entry changed', "UPDATE provenance.leaf_run SET hashes = set_byte(hashes, 0, get_byte(hashes, 0) # 1) WHERE first_leaf = (SELECT max(first_leaf) FROM provenance.leaf_run WHERE first_leaf < 256);
+		UPDATE provenance.entry SET changed_at = changed_at - interval '1 year' WHERE seq = $seq", 'tile_differs leaf_differs' ],
+	[ 'all leaf hashes changed', "UPDATE provenance.leaf_run SET hashes = set_byte(hashes, 0, get_byte(hashes, 0) # 1)", 'tile_differs' ],
+	[ 'leaf hashes of the wrong length', "UPDATE provenance.leaf_run SET hashes = substr(hashes, 2) WHERE first_leaf = 0", 'run_invalid leaf_missing' ],
+	[ 'map: a predecessor changed', "UPDATE provenance.leaf_run SET map = set_byte(map, length(map) - 1, 1) WHERE first_leaf = 0", 'leaf_differs' ],
+	[ 'garbage in a map', "UPDATE provenance.leaf_run SET map = '$garbage' WHERE first_leaf = 0", 'run_invalid leaf_missing' ],
+	[ 'map of another run', "UPDATE provenance.leaf_run SET map = (SELECT map FROM provenance.leaf_run ORDER BY first_leaf OFFSET 1 LIMIT 1) WHERE first_leaf = 0", 'sealed_twice leaf_differs' ],
+	[ 'count of a run changed', "UPDATE provenance.leaf_run SET count = -3 WHERE first_leaf = 0", 'run_invalid' ],
+	[ 'count of a run huge', "UPDATE provenance.leaf_run SET count = 32767 WHERE first_leaf = 0", 'run_invalid' ],
+	[ 'a run removed', "DELETE FROM provenance.leaf_run WHERE first_leaf = (SELECT min(first_leaf) FROM provenance.leaf_run WHERE first_leaf > 100)", 'leaf_missing entry_unsealable' ],
+	[ 'the first run removed', "DELETE FROM provenance.leaf_run WHERE first_leaf = 0", 'leaf_missing' ],
+	[ 'all runs removed', "DELETE FROM provenance.leaf_run", 'leaf_missing checkpoint_beyond_log' ],
+	[ 'a run moved far away', "UPDATE provenance.leaf_run SET first_leaf = 9223372036854775000 WHERE first_leaf = (SELECT max(first_leaf) FROM provenance.leaf_run)", 'leaf_missing' ],
+	[ 'a run before the first', "UPDATE provenance.leaf_run SET first_leaf = -32 WHERE first_leaf = 0", 'leaf_missing' ],
+	[ 'tail of the log cut off', "DELETE FROM provenance.leaf_run WHERE first_leaf >= 500;
+		UPDATE provenance.seal_state SET log_size = (SELECT max(first_leaf + count) FROM provenance.leaf_run)", 'checkpoint_beyond_log entry_unsealable' ],
+	[ 'tail of the log, its entries and checkpoints cut off', "DELETE FROM provenance.entry WHERE seq IN (SELECT seq FROM provenance.entry WHERE seq > 400);
+		DELETE FROM provenance.leaf_run WHERE first_leaf >= 400; DELETE FROM provenance.checkpoint_note WHERE size > 400;
+		UPDATE provenance.seal_state SET log_size = (SELECT max(first_leaf + count) FROM provenance.leaf_run)", 'row_differs tile_differs' ],
+	[ 'size of the log changed', "UPDATE provenance.seal_state SET log_size = log_size - 10", 'size_differs' ],
+	[ 'size of the log negative', "UPDATE provenance.seal_state SET log_size = -10", 'size_differs' ],
+	[ 'size of the log huge', "UPDATE provenance.seal_state SET log_size = 9223372036854775807", 'leaf_missing' ],
+	[ 'state of sealing removed', "DELETE FROM provenance.seal_state", 'size_differs' ],
+	[ 'map of seqs changed', "UPDATE provenance.seq_block SET map = '$garbage' WHERE block = (SELECT min(block) FROM provenance.seq_block)", 'map_differs' ],
+	[ 'map of seqs removed', "DELETE FROM provenance.seq_block", 'map_differs' ],
+	[ 'hash of the tree changed', "UPDATE provenance.tree_node SET hash = sha256('x')::provenance.hash WHERE index = 1", 'tile_differs', '=' ],
+	[ 'hash of the tree removed', "DELETE FROM provenance.tree_node WHERE index = 0", 'tile_differs', '=' ],
+	[ 'hash of the tree added', "INSERT INTO provenance.tree_node VALUES (3, 17, sha256('x')::provenance.hash)", 'tile_differs', '=' ],
+
+	# checkpoints, keys, identity
+	[ 'root of a checkpoint changed', "UPDATE provenance.checkpoint_note SET root = sha256('x')::provenance.hash WHERE size = $size", 'checkpoint_invalid', '=' ],
+	[ 'signature of a checkpoint changed', "UPDATE provenance.checkpoint_note SET note = (left(note::text, -20) || CASE substr(note::text, length(note::text) - 19, 1) WHEN 'A' THEN 'B' ELSE 'A' END || right(note::text, 19))::provenance.checkpoint
+		WHERE size = $size", 'signature_invalid', '=' ],
+	[ 'size of a checkpoint changed', "UPDATE provenance.checkpoint_note SET size = size + 1 WHERE size = $size", 'checkpoint_invalid' ],
+	[ 'note of another checkpoint', "UPDATE provenance.checkpoint_note SET note = (SELECT note FROM provenance.checkpoint_note ORDER BY size LIMIT 1) WHERE size = $size", 'checkpoint_invalid' ],
+	[ 'incarnation of a checkpoint changed', "UPDATE provenance.checkpoint_note SET incarnation = 2 WHERE size = $size", 'checkpoint_invalid signature_invalid' ],
+	[ 'keys removed', "DELETE FROM provenance.log_key", 'signature_invalid' ],
+	[ 'garbage as a key', "UPDATE provenance.log_key SET vkey = 'x'", 'signature_invalid' ],
+	[ 'origin changed', "UPDATE provenance.log_identity SET origin = 'other.example'", 'checkpoint_invalid' ],
+	[ 'row key changed', "UPDATE provenance.log_identity SET row_key = sha256('x')", 'row_identity_differs' ],
+	[ 'row key of the wrong length', "UPDATE provenance.log_identity SET row_key = '$garbage'", 'identity_invalid' ],
+	[ 'identity removed', "DELETE FROM provenance.log_identity", 'identity_invalid' ],
+
+	# derived data
+	[ 'head changed', "UPDATE provenance.head SET last_leaf = 0 WHERE row_id = (SELECT row_id FROM provenance.entry WHERE seq = $seq)", 'head_differs', '=' ],
+	[ 'head removed', "DELETE FROM provenance.head WHERE row_id = (SELECT row_id FROM provenance.entry WHERE seq = $seq)", 'head_differs', '=' ],
+	[ 'head of a table changed', "UPDATE provenance.table_head SET leaf_hash = sha256('x')::provenance.hash WHERE table_id = 1", 'head_differs', '=' ],
+
+	# tables
+	[ 'row changed', "SET LOCAL session_replication_role = origin; ALTER TABLE crm.contact DISABLE TRIGGER ALL; UPDATE crm.contact SET name = 'forged' WHERE id = 20; ALTER TABLE crm.contact ENABLE TRIGGER ALL", 'row_differs', '=' ],
+	[ 'row inserted', "ALTER TABLE crm.contact DISABLE TRIGGER ALL; INSERT INTO crm.contact VALUES (5000, 'forged'); ALTER TABLE crm.contact ENABLE ALWAYS TRIGGER provenance_capture, ENABLE ALWAYS TRIGGER \"!provenance_truncate\"", 'row_unrecorded', '=' ],
+	[ 'row deleted', "ALTER TABLE crm.contact DISABLE TRIGGER ALL; DELETE FROM crm.contact WHERE id = 20; ALTER TABLE crm.contact ENABLE ALWAYS TRIGGER provenance_capture, ENABLE ALWAYS TRIGGER \"!provenance_truncate\"", 'row_missing', '=' ],
+	[ 'deleted row put back', "ALTER TABLE crm.contact DISABLE TRIGGER ALL; INSERT INTO crm.contact VALUES (65, 'back'); ALTER TABLE crm.contact ENABLE ALWAYS TRIGGER provenance_capture, ENABLE ALWAYS TRIGGER \"!provenance_truncate\"", 'row_unrecorded', '=' ],
+	[ 'key changed', "ALTER TABLE crm.contact DISABLE TRIGGER ALL; UPDATE crm.contact SET id = 6000 WHERE id = 20; ALTER TABLE crm.contact ENABLE ALWAYS TRIGGER provenance_capture, ENABLE ALWAYS TRIGGER \"!provenance_truncate\"", 'row_missing row_unrecorded', '=' ],
+	[ 'table emptied', "ALTER TABLE crm.contact DISABLE TRIGGER ALL; TRUNCATE crm.contact; ALTER TABLE crm.contact ENABLE ALWAYS TRIGGER provenance_capture, ENABLE ALWAYS TRIGGER \"!provenance_truncate\"", 'row_missing', '=' ],
+	[ 'row of a partition changed', "ALTER TABLE crm.event_2 DISABLE TRIGGER ALL; UPDATE crm.event_2 SET what = 'forged' WHERE n = 300", 'row_differs trigger_disabled' ],
+	[ 'trigger disabled', "ALTER TABLE crm.contact DISABLE TRIGGER provenance_capture", 'trigger_disabled', '=' ],
+	[ 'trigger of a partition disabled', "ALTER TABLE crm.event_2 DISABLE TRIGGER provenance_capture", 'trigger_disabled', '=' ],
+	[ 'trigger not ALWAYS', "UPDATE pg_trigger SET tgenabled = 'O' WHERE tgrelid = 'crm.contact'::regclass", 'trigger_not_always', '=' ],
+	[ 'trigger for inserts only', "UPDATE pg_trigger SET tgtype = 5 WHERE tgrelid = 'crm.contact'::regclass AND tgname = 'provenance_capture'", 'trigger_altered', '=' ],
+	[ 'trigger of another table', "UPDATE pg_trigger SET tgargs = '\\x3200' WHERE tgrelid = 'crm.contact'::regclass AND tgname = 'provenance_capture'", 'trigger_altered', '=' ],
+	[ 'trigger dropped', "$no_guard; DROP TRIGGER provenance_capture ON crm.contact", 'trigger_missing', '=' ],
+	[ 'trigger function replaced', "CREATE OR REPLACE FUNCTION provenance.capture() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'", 'trigger_altered', '=' ],
+	[ 'table renamed', "$no_guard; ALTER TABLE crm.contact RENAME TO contacts", 'table_renamed' ],
+	[ 'table dropped', "$no_guard; DROP TABLE crm.contact", 'table_missing' ],
+	[ 'column changed behind the guard', "$no_guard; ALTER TABLE crm.contact ALTER COLUMN name TYPE varchar(100)", 'shape_stale', '=' ],
+	[ 'key dropped behind the guard', "$no_guard; ALTER TABLE crm.contact DROP CONSTRAINT contact_pkey", 'shape_stale', '=' ],
+	[ 'registry row removed', "DELETE FROM provenance.registry WHERE table_id = 1", 'registry_missing' ],
+	[ 'registry names another table', "UPDATE provenance.registry SET schema_name = 'pg_catalog', table_name = 'pg_class' WHERE table_id = 1", 'row_missing' ],
+	[ 'columns excluded in the registry', "UPDATE provenance.registry SET exclude = '{email}' WHERE table_id = 1", 'shape_stale' ],
+);
+
+sub round
+{
+	my ($name, $mutilate, $codes, $exact) = @_;
+	my ($out, $err) = ('', '');
+	my $rc = $node->psql('postgres', <<SQL, stdout => \$out, stderr => \$err, on_error_stop => 1);
+SET client_min_messages = error;
+SELECT count(*) FROM provenance.verify();
+BEGIN;
+SET LOCAL allow_system_table_mods = on;
+SET LOCAL session_replication_role = replica;
+$mutilate;
+SET LOCAL session_replication_role = origin;
+SELECT coalesce(string_agg(DISTINCT code, ' ' ORDER BY code), '') FROM provenance.verify();
+ROLLBACK;
+SQL
+	my ($before, $found) = split /\n/, $out;
+	$found //= '';
+	my %found = map { $_ => 1 } split / /, $found;
+	my @missing = grep { !$found{$_} } split / /, $codes;
+	my $ok = $rc == 0 && ($before // '') eq '0' && !@missing;
+	$ok &&= $found eq join(' ', sort split / /, $codes) if $exact;
+	ok($ok, $name) or diag("before: " . ($before // '') . "; found: $found; wanted: $codes; $err");
+}
+
+if (my $only = $ENV{TAMPER_ONLY})
+{
+	@rounds = grep { $_->[0] =~ /$only/ } @rounds;
+}
+round(@$_) foreach @rounds;
+is(sql("SELECT count(*) FROM provenance.verify()"), '0', 'and the database is intact');
+
+# Question 4: a checkpoint kept outside.
+sub kept
+{
+	my ($mutilate, $note) = @_;
+	my ($out, $err) = ('', '');
+	my $rc = $node->psql('postgres', <<SQL, stdout => \$out, stderr => \$err, on_error_stop => 1);
+SET client_min_messages = error;
+BEGIN;
+SET LOCAL session_replication_role = replica;
+$mutilate;
+SELECT coalesce(string_agg(DISTINCT code, ' ' ORDER BY code), '') FROM provenance.verify_checkpoint(convert_from(decode('$note', 'hex'), 'UTF8')::provenance.checkpoint);
+ROLLBACK;
+SQL
+	return $rc == 0 ? $out : "error: $err";
+}
+
+is(kept('SELECT', $kept), '', 'the log extends a kept checkpoint');
+is(kept('SELECT', $kept_first), '', 'and an older one');
+is(kept("DELETE FROM provenance.checkpoint_note", $kept), '', 'it needs no stored checkpoints');
+is(kept("UPDATE provenance.leaf_run SET hashes = set_byte(hashes, 0, get_byte(hashes, 0) # 1) WHERE first_leaf = 0", $kept),
+	'checkpoint_contradicted', 'a rewritten log contradicts it');
+is(kept("DELETE FROM provenance.leaf_run WHERE first_leaf > 300; UPDATE provenance.seal_state SET log_size = (SELECT max(first_leaf + count) FROM provenance.leaf_run)", $kept),
+	'checkpoint_beyond_log', 'a log that was cut off is shorter than it');
+is(kept("DELETE FROM provenance.leaf_run WHERE first_leaf = 0", $kept), 'leaf_missing', 'a log with a gap');
+is(kept("UPDATE provenance.log_identity SET origin = 'other.example'", $kept), 'checkpoint_foreign', 'another log');
+is(kept("DELETE FROM provenance.log_key", $kept), 'signature_invalid', 'another key');
+
+# The whole ledger made anew, consistent in itself: only what was kept outside
+# tells.
+sql("DROP EXTENSION provenance CASCADE");
+rename($node->data_dir . '.provenance', $node->data_dir . '.provenance-old') or die $!;
+sql("CREATE EXTENSION provenance; SELECT provenance.setup('$origin');
+UPDATE crm.contact SET name = 'forged' WHERE id = 20;
+SELECT provenance.tag('crm.contact'); SELECT provenance.tag('crm.event');");
+sql("UPDATE crm.contact SET score = score + 1; UPDATE crm.contact SET score = score - 1;");
+sql("SELECT provenance.seal()");
+is(sql("SELECT count(*) FROM provenance.verify()"), '0', 'a ledger made anew is intact in itself');
+is(kept('SELECT', $kept), 'checkpoint_contradicted signature_invalid', 'and contradicts the checkpoint that was kept');
+
+done_testing();
