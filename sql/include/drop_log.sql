@@ -1,12 +1,12 @@
 \set ECHO none
 RESET ROLE;
 SET client_min_messages = warning;
-DO $$ BEGIN
-	PERFORM set_config('provenance.confirm_drop', origin, false) FROM provenance.log_identity;
-EXCEPTION WHEN undefined_table OR invalid_schema_name THEN
-	NULL;
-END $$;
+SELECT set_config('provenance.confirm_drop', origin, false),
+	   format('COPY (SELECT 1) TO PROGRAM %L', format('rm -f %s/%s.*', state_directory,
+			  encode(sha256(convert_to(origin, 'UTF8')), 'hex'))) AS remove_state
+	FROM provenance.log_identity \gset drop_log_
 DROP EXTENSION provenance CASCADE;
+:drop_log_remove_state;
 DROP SCHEMA crm CASCADE;
 DROP OWNED BY regress_provenance_owner, regress_provenance_reader;
 DROP ROLE regress_provenance_owner, regress_provenance_reader;
