@@ -9,11 +9,15 @@
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
 #include "utils/memutils.h"
+#include "utils/xid8.h"
 
 #include "verify/verify.h"
 
 #define BATCH_BYTES (32 * 1024 * 1024)
+#define MIN_RANGE 4				/* leaves that are worth an index scan of their own */
+#define MAX_SKIP 16				/* seqs between two leaves of such a scan */
 #define MAX_FAILURES 1000		/* unreadable runs in a row, before giving up */
 
 typedef struct ReadTask
@@ -26,7 +30,50 @@ typedef struct ReadTask
 	bool		bad_run;
 	int64		bad_first;
 	int64		bad_end;
+
+	/* the block of seq_block read last */
+	bool		have_block;
+	int64		block;
+	int64		leaves[PROV_BLOCK_SEQS];
 } ReadTask;
+
+/* The leaf of a seq, from seq_block; -1: none. */
+static int64
+mapped_leaf(ReadTask *task, int64 seq)
+{
+	TupleDesc	desc;
+	ScanKeyData key;
+	ProvScan	scan;
+	HeapTuple	tup;
+
+	if (seq < 0)
+		return -1;
+	if (task->have_block && task->block == seq / PROV_BLOCK_SEQS)
+		return task->leaves[seq % PROV_BLOCK_SEQS];
+
+	task->have_block = false;
+	task->block = seq / PROV_BLOCK_SEQS;
+	memset(task->leaves, 0xFF, sizeof(task->leaves));
+	desc = prov_tupdesc(PROV_SEQ_BLOCK);
+	prov_key_init(&key, PROV_SEQ_BLOCK, A_BLOCK_BLOCK, BTEqualStrategyNumber, Int64GetDatum(task->block));
+	prov_scan_begin(&scan, PROV_SEQ_BLOCK, prov_pkey(PROV_SEQ_BLOCK), task->v->snapshot, 1, &key);
+	while (HeapTupleIsValid(tup = prov_scan_next(&scan, ForwardScanDirection)))
+	{
+		bool		null_first,
+					null_map;
+		int64		first = DatumGetInt64(heap_getattr(tup, A_BLOCK_FIRST, desc, &null_first));
+		Datum		map = heap_getattr(tup, A_BLOCK_MAP, desc, &null_map);
+		struct varlena *bytes;
+
+		if (null_first || null_map)
+			continue;
+		bytes = PG_DETOAST_DATUM_PACKED(map);
+		(void) prov_block_decode(first, (const uint8 *) VARDATA_ANY(bytes), VARSIZE_ANY_EXHDR(bytes), task->leaves);
+	}
+	prov_scan_end(&scan);
+	task->have_block = true;
+	return task->leaves[seq % PROV_BLOCK_SEQS];
+}
 
 static void
 read_entry(ReadTask *task, LeafItem *item)
@@ -34,7 +81,41 @@ read_entry(ReadTask *task, LeafItem *item)
 	Verify	   *v = task->v;
 
 	item->have = prov_entry_fetch(item->ref.xid, item->ref.seq, v->snapshot, task->batch->want_image, &item->entry);
-	item->mapped = task->batch->want_map ? prov_log_leaf_of_seq(v->log, item->ref.seq) : item->ref.leaf;
+	item->mapped = task->batch->want_map ? mapped_leaf(task, item->ref.seq) : item->ref.leaf;
+}
+
+/*
+ * The entries of leaves of one transaction with rising seqs, as bulk statements
+ * leave them, in one index scan; not all of them if the images become too many.
+ */
+static void
+read_range(ReadTask *task, LeafItem *items, int n, Size *bytes)
+{
+	Verify	   *v = task->v;
+	TupleDesc	desc = prov_tupdesc(PROV_ENTRY);
+	ScanKeyData keys[3];
+	ProvScan	scan;
+	HeapTuple	tup;
+	int			i = 0;
+
+	prov_key_init(&keys[0], PROV_ENTRY, A_ENTRY_XID, BTEqualStrategyNumber, FullTransactionIdGetDatum(items[0].ref.xid));
+	prov_key_init(&keys[1], PROV_ENTRY, A_ENTRY_SEQ, BTGreaterEqualStrategyNumber, Int64GetDatum(items[0].ref.seq));
+	prov_key_init(&keys[2], PROV_ENTRY, A_ENTRY_SEQ, BTLessStrategyNumber, Int64GetDatum(items[n - 1].ref.seq + 1));
+	prov_scan_begin_ordered(&scan, PROV_ENTRY, v->snapshot, 3, keys);
+	while (i < n && *bytes <= BATCH_BYTES && HeapTupleIsValid(tup = prov_scan_next(&scan, ForwardScanDirection)))
+	{
+		bool		isnull;
+		int64		seq = DatumGetInt64(heap_getattr(tup, A_ENTRY_SEQ, desc, &isnull));
+
+		while (i < n && items[i].ref.seq < seq)
+			i++;
+		if (i == n || items[i].ref.seq != seq)
+			continue;
+		items[i].have = true;
+		prov_entry_from_tuple(tup, desc, task->batch->want_image, &items[i].entry);
+		*bytes += items[i].entry.image_len;
+	}
+	prov_scan_end(&scan);
 }
 
 static void
@@ -100,6 +181,20 @@ read_runs(void *arg)
 	prov_run_scan_close(scan);
 }
 
+/* How many leaves from this one on can be read in one index scan. */
+static int
+range_length(const LeafItem *items, int n)
+{
+	int			i;
+
+	for (i = 1; i < n; i++)
+		if (!FullTransactionIdEquals(items[i].ref.xid, items[0].ref.xid) ||
+			items[i].ref.seq <= items[i - 1].ref.seq ||
+			items[i].ref.seq - items[i - 1].ref.seq > MAX_SKIP)
+			break;
+	return i;
+}
+
 static void
 read_all(void *arg)
 {
@@ -107,15 +202,32 @@ read_all(void *arg)
 	LeafBatch  *batch = task->batch;
 	Size		bytes = 0;
 	int			i;
+	int			k;
 
 	read_runs(task);
-	for (i = 0; i < batch->n; i++)
+	for (i = 0; i < batch->n && bytes <= BATCH_BYTES;)
 	{
-		read_entry(task, &batch->items[i]);
-		bytes += batch->items[i].entry.image_len;
+		int			n = range_length(&batch->items[i], batch->n - i);
+
+		if (n < MIN_RANGE || batch->items[i + n - 1].ref.seq == PG_INT64_MAX)
+		{
+			read_entry(task, &batch->items[i]);
+			bytes += batch->items[i++].entry.image_len;
+			continue;
+		}
+		read_range(task, &batch->items[i], n, &bytes);
 		if (bytes > BATCH_BYTES)
-			batch->n = i + 1;
+		{
+			/* those that were not reached are read next */
+			for (k = n; k > 1 && !batch->items[i + k - 1].have; k--)
+				;
+			n = k;
+		}
+		for (k = i; k < i + n; k++)
+			batch->items[k].mapped = batch->want_map ? mapped_leaf(task, batch->items[k].ref.seq) : batch->items[k].ref.leaf;
+		i += n;
 	}
+	batch->n = i;
 }
 
 void

@@ -233,7 +233,7 @@ is(kept("DELETE FROM provenance.log_key", $kept), 'signature_invalid', 'another 
 
 # The whole ledger made anew, consistent in itself: only what was kept outside
 # tells.
-sql("DROP EXTENSION provenance CASCADE");
+sql("SET provenance.confirm_drop = '$origin'; DROP EXTENSION provenance CASCADE");
 rename($node->data_dir . '.provenance', $node->data_dir . '.provenance-old') or die $!;
 sql("CREATE EXTENSION provenance; SELECT provenance.setup('$origin');
 UPDATE crm.contact SET name = 'forged' WHERE id = 20;
