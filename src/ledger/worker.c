@@ -212,9 +212,10 @@ turn(Standing *st, MemoryContext context, bool seal)
 
 	PG_TRY();
 	{
-		if (!has_work_here())
-			leave = true;
-		else if (seal)
+		leave = !has_work_here();
+		/* the end of a transaction leaves us in TopMemoryContext */
+		MemoryContextSwitchTo(context);
+		if (!leave && seal)
 		{
 			cycle(st);
 			st->failures = 0;

@@ -156,6 +156,35 @@ like(slurp_file($node->logfile), qr/the checkpoint could not be written/, 'and i
 chmod 0700, $dir;
 psql('ALTER DATABASE postgres RESET provenance.checkpoint_directory');
 
+# --- memory ----------------------------------------------------------------
+
+# what TopMemoryContext of the worker holds, in bytes
+sub worker_memory
+{
+	my $end = -s $node->logfile;
+	psql('SELECT pg_log_backend_memory_contexts(provenance.worker_pid())');
+	for (1 .. 100)
+	{
+		return $1 if substr(slurp_file($node->logfile), $end) =~ /TopMemoryContext: .* (\d+) used/;
+		select undef, undef, undef, 0.1;
+	}
+	die 'no memory contexts in the log';
+}
+
+psql(q{ALTER DATABASE postgres SET provenance.seal_interval = '10 ms'; ALTER DATABASE postgres SET provenance.publish_interval = 0});
+psql('SELECT provenance.stop_worker()');
+ok(await($standing, '0'), 'stopped');
+psql('SELECT provenance.start_worker()');
+ok(await($standing, '1'), 'started with other settings');
+my $many = q{DO $$ BEGIN FOR i IN 1..150 LOOP UPDATE t SET v = i WHERE id = 1; COMMIT; PERFORM pg_sleep(0.015); END LOOP; END $$};
+psql($many);
+my $before = worker_memory();
+my $checkpoints = psql('SELECT count(*) FROM provenance.checkpoints');
+psql($many);
+cmp_ok(psql('SELECT count(*) FROM provenance.checkpoints'), '>=', $checkpoints + 50, 'many checkpoints');
+cmp_ok(worker_memory() - $before, '<', 16384, "and no more memory than before");
+psql('ALTER DATABASE postgres RESET provenance.seal_interval; ALTER DATABASE postgres RESET provenance.publish_interval');
+
 # --- copying, renaming, dropping ------------------------------------------
 
 psql('CREATE DATABASE two');
