@@ -36,6 +36,7 @@ INSERT INTO contact VALUES (3, 'z', 'c', 's', '0');
 SELECT * FROM looks;
 ALTER TABLE contact DROP COLUMN token, DROP COLUMN phone;
 SELECT * FROM looks;
+SELECT code, message FROM provenance.verify_table('contact');
 
 -- Back to a shape that there was: an event too.
 ALTER TABLE contact ADD COLUMN phone text;
@@ -51,6 +52,7 @@ ALTER TABLE contact ALTER email TYPE text USING lower(email);
 SELECT * FROM looks;
 ALTER TABLE contact ALTER id TYPE bigint;
 SELECT * FROM looks;
+SELECT code, message FROM provenance.verify_table('contact');
 
 -- Names.
 ALTER TABLE contact RENAME email TO mail;
@@ -64,6 +66,7 @@ ALTER SCHEMA crm2 RENAME TO crm3;
 SET ROLE regress_provenance_crm;
 SELECT * FROM looks;
 SELECT * FROM registered();
+SELECT code, message FROM provenance.verify_table('crm3.customer');
 UPDATE crm3.customer SET hidden = 't';
 UPDATE crm3.customer SET mail = 'd' WHERE number = 1;
 SELECT * FROM looks;
@@ -78,6 +81,7 @@ ROLLBACK TO s;
 UPDATE customer SET mail = 'e' WHERE number = 1;
 COMMIT;
 SELECT * FROM looks;
+SELECT code, message FROM provenance.verify_table('customer');
 
 -- The key and the subject stay.
 ALTER TABLE customer DROP CONSTRAINT contact_pkey;	-- fails
@@ -91,6 +95,7 @@ ALTER TABLE customer DROP CONSTRAINT contact_pkey, ADD PRIMARY KEY (number);
 ALTER TABLE customer DROP COLUMN hidden;
 SELECT * FROM registered();
 SELECT * FROM looks;
+SELECT code, message FROM provenance.verify_table('customer');
 
 -- What cannot be recorded.
 ALTER TABLE customer SET UNLOGGED;	-- fails
@@ -122,6 +127,7 @@ SELECT * FROM modes('customer');
 ALTER TABLE customer DISABLE TRIGGER provenance_capture;
 ALTER TABLE customer ENABLE TRIGGER USER;
 SELECT * FROM modes('customer');
+SELECT code, message FROM provenance.verify_table('customer');
 
 -- The ledger's own too.
 ALTER TABLE provenance.head DISABLE TRIGGER ALL;

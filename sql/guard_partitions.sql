@@ -25,6 +25,7 @@ INSERT INTO event VALUES (11, 'c'), (21, 'd');
 TRUNCATE event_1;
 TRUNCATE event_2;
 SELECT * FROM entries();
+SELECT code, message FROM provenance.verify_table('event');
 
 -- ATTACH brings rows; columns in another order, a name that needs quotes.
 CREATE TABLE "Event 3" (note text, gone int, id int NOT NULL);
@@ -35,6 +36,7 @@ SELECT * FROM entries();
 UPDATE event SET note = 'ee' WHERE id = 31;
 TRUNCATE "Event 3";
 SELECT * FROM entries();
+SELECT code, message FROM provenance.verify_table('event');
 
 -- A whole subtree.
 CREATE TABLE event_4 (id int NOT NULL, note text) PARTITION BY RANGE (id);
@@ -44,6 +46,7 @@ INSERT INTO event_4 VALUES (41, 'g'), (46, 'h');
 ALTER TABLE event ATTACH PARTITION event_4 FOR VALUES FROM (40) TO (50);
 SELECT * FROM entries();
 SELECT * FROM truncate_triggers();
+SELECT code, message FROM provenance.verify_table('event');
 
 -- DETACH and DROP take rows; a detached table is nobody's business any more.
 ALTER TABLE event DETACH PARTITION event_4;
@@ -54,6 +57,7 @@ INSERT INTO event VALUES (3, 'j'), (33, 'k');
 DROP TABLE event_0, "Event 3";
 SELECT * FROM entries();
 SELECT * FROM truncate_triggers();
+SELECT code, message FROM provenance.verify_table('event');
 
 -- Rolled back, nothing has happened.
 INSERT INTO event VALUES (12, 'l');
@@ -65,12 +69,14 @@ DROP TABLE event_1;
 ROLLBACK;
 SELECT * FROM entries();
 SELECT * FROM event;
+SELECT code, message FROM provenance.verify_table('event');
 
 -- An attached and again detached table keeps a chain of its rows.
 ALTER TABLE event DETACH PARTITION event_1;
 ALTER TABLE event ATTACH PARTITION event_1 FOR VALUES FROM (10) TO (20);
 UPDATE event SET note = 'm';
 SELECT * FROM entries();
+SELECT code, message FROM provenance.verify_table('event');
 
 -- Refused: rows that change meanwhile, storage that does not last or has no
 -- order of versions, a tagged table.
@@ -92,6 +98,7 @@ ALTER TABLE event ATTACH PARTITION event_7 FOR VALUES FROM (70) TO (80);	-- fail
 SELECT provenance.untag('event_7');
 ALTER TABLE event ATTACH PARTITION event_7 FOR VALUES FROM (70) TO (80);
 SELECT * FROM entries() WHERE op <> 'tag';
+SELECT code, message FROM provenance.verify_table('event');
 
 -- What is tagged as append-only loses nothing in this way either.
 CREATE TABLE audit (id int PRIMARY KEY) PARTITION BY RANGE (id);
@@ -120,4 +127,5 @@ SELECT FROM entries();
 ALTER TABLE event ADD COLUMN kind text DEFAULT 'x';
 SELECT op, CASE op WHEN 'schema' THEN image[1:2] ELSE image END AS image FROM entries();
 ALTER TABLE event DISABLE TRIGGER ALL;	-- fails
+SELECT code, message FROM provenance.verify_table('event');
 \i :clean

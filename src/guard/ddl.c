@@ -107,6 +107,7 @@ at_end(EventTriggerData *event)
 			guard_partitions_after(g, &command);
 		}
 	}
+	guard_follow_types(tables, &command);
 }
 
 /* Runs fn(event) with a memory context of its own. */

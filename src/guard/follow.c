@@ -384,8 +384,8 @@ read_rename(GuardTable *g, const GuardCommand *command, Renamed *r)
 	}
 }
 
-static void
-record_baselines(GuardTable *g)
+void
+guard_record_baselines(GuardTable *g)
 {
 	ListCell   *lc;
 
@@ -439,11 +439,16 @@ guard_follow(GuardTable *g, const GuardCommand *command)
 		after = prov_shape_fetch(target->shape_id, NULL);
 		if (after == NULL || after->status != PV_OK)
 			elog(ERROR, "shape %d of table %d is malformed", target->shape_id, g->table->table_id);
-		check_key_values(root, before, after, command);
-		baseline |= values_changed(g, before, after, &r);
+		/* where names change, of types too, values do not */
+		if (command->stmt == NULL ||
+			!(IsA(command->stmt, RenameStmt) || IsA(command->stmt, AlterObjectSchemaStmt)))
+		{
+			check_key_values(root, before, after, command);
+			baseline |= values_changed(g, before, after, &r);
+		}
 	}
 	table_close(root, NoLock);
 
 	if (baseline)
-		record_baselines(g);
+		guard_record_baselines(g);
 }

@@ -69,6 +69,12 @@ typedef struct GuardCommand
  */
 extern void guard_follow(GuardTable *g, const GuardCommand *command);
 
+/* A `baseline` entry for each row; waits for writers, keeps them out. */
+extern void guard_record_baselines(GuardTable *g);
+
+/* Follows, or refuses, a change of a type that tagged tables have columns of. */
+extern void guard_follow_types(List *tables, const GuardCommand *command);
+
 /* Puts the triggers of tagged and ledger tables back into their mode. */
 extern void guard_restore_triggers(GuardTable *g, const GuardCommand *command);
 extern void guard_restore_ledger_triggers(void);
