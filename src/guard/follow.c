@@ -133,21 +133,27 @@ check_key_index(Relation root)
 	ReleaseSysCache(tup);
 }
 
-/* Our triggers, by their names and still ours. */
+/*
+ * Our triggers, by their names and still ours. One that is missing was just
+ * renamed, or was lost before (dropping is met in drop.c), and then is no
+ * reason against this command.
+ */
 static void
-check_triggers(const GuardTable *g)
+check_triggers(const GuardTable *g, const GuardCommand *command)
 {
 	static const char *const names[] = {PROV_ROW_TRIGGER, PROV_TRUNCATE_TRIGGER};
+	bool		renames = command->stmt != NULL && IsA(command->stmt, RenameStmt) &&
+		((RenameStmt *) command->stmt)->renameType == OBJECT_TRIGGER;
 	GuardTrigger trigger;
 	int			i;
 
 	for (i = 0; i < lengthof(names); i++)
-		if (!guard_trigger(g->relid, names[i], &trigger) || trigger.table_id != g->table->table_id)
+		if (guard_trigger(g->relid, names[i], &trigger) ? trigger.table_id != g->table->table_id : renames)
 			ereport(ERROR,
 					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 					 errmsg("tagged table \"%s\" must keep its trigger \"%s\"", get_rel_name(g->relid), names[i]),
 					 errdetail("It records the table's changes."),
-					 errhint("Untag the table with provenance.untag(); if the trigger was lost before, tag it again.")));
+					 errhint(UNTAG_HINT)));
 }
 
 /* ---- shapes before and after ---- */
@@ -414,7 +420,7 @@ guard_follow(GuardTable *g, const GuardCommand *command)
 	root = table_open(g->relid, g->locked ? AccessShareLock : ShareUpdateExclusiveLock);
 
 	check_inheritance(root);
-	check_triggers(g);
+	check_triggers(g, command);
 	foreach(lc, g->rels)
 	{
 		Relation	rel;
