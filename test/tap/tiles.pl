@@ -5,10 +5,10 @@
 use strict;
 use warnings;
 use Cwd qw(abs_path);
+use Fcntl qw(:flock);
 use File::Basename;
-use File::Copy qw(copy);
 use File::Find;
-use File::Path qw(make_path remove_tree);
+use File::Path qw(make_path);
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -191,6 +191,17 @@ fails('a user who was granted the function', "SET ROLE nobody_special; SELECT pr
 my $writers = folder('writers');
 is(value("SET ROLE writer; SELECT provenance.export_tiles('$writers') > 500"), 't', 'a member of pg_write_server_files');
 accepted('what that member exported', $writers, 70300);
+
+# One export at a time; a cancelled one leaves nothing half, and is taken up again.
+my $busy = folder('busy');
+open(my $lock, '<', $busy) or die $!;
+flock($lock, LOCK_EX) or die $!;
+fails('a second export', "SELECT provenance.export_tiles('$busy')", qr/another export is writing to directory/);
+close $lock;
+fails('cancelled', "SET statement_timeout = '50ms'; SELECT provenance.export_tiles('$busy')", qr/canceling statement due to statement timeout/);
+ok(!-e "$busy/checkpoint" && !-e "$busy/.provenance.tmp", 'no checkpoint and no temporary file after that');
+value("SELECT provenance.export_tiles('$busy')");
+accepted('taken up again', $busy, 70300);
 
 # Links below the directory are not followed, and not written through.
 my $links = folder('links');
