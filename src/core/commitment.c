@@ -191,12 +191,24 @@ pv_commit_record(pv_hasher *h, pv_salter *s, const pv_hash *shape, const pv_hash
 }
 
 pv_status
+pv_context_commitment(pv_hasher *h, const pv_hash *digests, size_t n, pv_hash *out)
+{
+	input		in;
+
+	if (n > PV_MAX_CONTEXT_FIELDS)
+		return PV_E_COUNT;
+	input_begin(&in, h, PV_DOMAIN_CONTEXT);
+	input_u32(&in, (uint32_t) n);
+	input_bytes(&in, digests, n * sizeof *digests);
+	return input_end(&in, out);
+}
+
+pv_status
 pv_commit_context(pv_hasher *h, pv_salter *s, const uint8_t seed[PV_SEED_LEN],
 				  const pv_name *names, const pv_value *values, size_t n, pv_hash *out)
 {
 	uint8_t		salts[PV_MAX_CONTEXT_FIELDS * PV_SALT_LEN];
 	pv_hash		digests[PV_MAX_CONTEXT_FIELDS];
-	input		in;
 	pv_status	status;
 
 	if (n > PV_MAX_CONTEXT_FIELDS)
@@ -205,12 +217,7 @@ pv_commit_context(pv_hasher *h, pv_salter *s, const uint8_t seed[PV_SEED_LEN],
 	for (size_t i = 0; i < n && status == PV_OK; i++)
 		status = pv_field_digest(h, PV_DOMAIN_CONTEXT_FIELD, salts + i * PV_SALT_LEN, names[i], values[i],
 								 &digests[i]);
-	if (status != PV_OK)
-		return status;
-	input_begin(&in, h, PV_DOMAIN_CONTEXT);
-	input_u32(&in, (uint32_t) n);
-	input_bytes(&in, digests, n * sizeof *digests);
-	return input_end(&in, out);
+	return status == PV_OK ? pv_context_commitment(h, digests, n, out) : status;
 }
 
 pv_status

@@ -70,6 +70,9 @@ extern pv_status pv_commit_record(pv_hasher *h, pv_salter *s, const pv_hash *sha
 extern pv_status pv_commit_context(pv_hasher *h, pv_salter *s, const uint8_t seed[PV_SEED_LEN],
 								   const pv_name *names, const pv_value *values, size_t n, pv_hash *out);
 
+/* SHA-256(0x04 || u32 n || digests): the same from the digests. */
+extern pv_status pv_context_commitment(pv_hasher *h, const pv_hash *digests, size_t n, pv_hash *out);
+
 /* The fields of a context, version 1, in order. */
 #define PV_CONTEXT_FIELDS 9
 enum

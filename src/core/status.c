@@ -57,6 +57,8 @@ pv_status_text(pv_status status)
 			return "wrong number of fields or digests";
 		case PV_E_VALUE:
 			return "value out of range";
+		case PV_E_COMMITMENT:
+			return "fields and digests give another commitment";
 		case PV_E_STORAGE:
 			return "stored data could not be read";
 		case PV_E_CRYPTO:

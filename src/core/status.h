@@ -33,6 +33,7 @@ typedef enum pv_status
 	PV_E_DUPLICATE,				/* two fields of one name */
 	PV_E_COUNT,					/* wrong number of fields or digests */
 	PV_E_VALUE,					/* a value out of its range */
+	PV_E_COMMITMENT,			/* fields and digests give another commitment */
 	PV_E_STORAGE,				/* the storage callback failed */
 	PV_E_CRYPTO					/* libcrypto failed */
 } pv_status;
