@@ -183,6 +183,7 @@ get_field(parser *p, pv_name name, pv_disclosed *out)
 	{
 		if (!pv_text_plain((const uint8_t *) p->line, p->len))
 			return PV_E_UTF8;
+		p->fault->part = "field name, not the one that leaf and shape give here";
 		if (p->len != name.len || memcmp(p->line, name.s, name.len) != 0)
 			return PV_E_NAME;
 	}

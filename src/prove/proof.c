@@ -117,11 +117,10 @@ prove_checkpoint(int64 size, int64 *found_size, int *incarnation)
 	return note;
 }
 
-/* prove(seq bigint, size bigint DEFAULT NULL) */
-Datum
-provenance_prove(PG_FUNCTION_ARGS)
+char *
+prove_make_proof(int64 seq, int64 asked_size, size_t *prooflen)
 {
-	int64		seq;
+	bool		newest = asked_size == PROVE_NEWEST;
 	int64		size = 0;
 	int64		leaf;
 	ProvLog    *log;
@@ -134,22 +133,18 @@ provenance_prove(PG_FUNCTION_ARGS)
 	char	   *proof;
 	pv_buf		b;
 
-	if (PG_ARGISNULL(0))
-		PG_RETURN_NULL();
-	seq = PG_GETARG_INT64(0);
-
 	/* The checkpoint first: the log as read after it has all its leaves. */
-	if (PG_ARGISNULL(1))
+	if (newest)
 		note = prove_checkpoint(-1, &size, NULL);
 	else
 	{
-		size = PG_GETARG_INT64(1);
+		size = asked_size;
 		note = size < 0 ? (Datum) 0 : prove_checkpoint(size, &size, NULL);
 	}
 
 	log = prov_log_open(NULL);
 	leaf = sealed_leaf(log, seq);
-	if (PG_ARGISNULL(1))
+	if (newest)
 	{
 		if (note == (Datum) 0 || leaf >= size)
 			ereport(ERROR,
@@ -163,7 +158,7 @@ provenance_prove(PG_FUNCTION_ARGS)
 		if (note == (Datum) 0)
 			ereport(ERROR,
 					(errcode(ERRCODE_UNDEFINED_OBJECT),
-					 errmsg("there is no checkpoint of size %lld", (long long) PG_GETARG_INT64(1)),
+					 errmsg("there is no checkpoint of size %lld", (long long) asked_size),
 					 errhint("The view provenance.checkpoints lists them.")));
 		if (leaf >= size)
 			ereport(ERROR,
@@ -182,7 +177,22 @@ provenance_prove(PG_FUNCTION_ARGS)
 	pv_buf_init(&b, proof, cap);
 	pv_put_proof(&b, leaf, path, npath, bytes, len);
 	prov_check(pv_buf_status(&b));
-	PG_RETURN_DATUM(proof_to_datum(proof, b.len));
+	*prooflen = b.len;
+	return proof;
+}
+
+/* prove(seq bigint, size bigint DEFAULT NULL) */
+Datum
+provenance_prove(PG_FUNCTION_ARGS)
+{
+	char	   *proof;
+	size_t		len;
+
+	if (PG_ARGISNULL(0))
+		PG_RETURN_NULL();
+	proof = prove_make_proof(PG_GETARG_INT64(0),
+							 PG_ARGISNULL(1) ? PROVE_NEWEST : Max(PG_GETARG_INT64(1), PROVE_NEWEST + 1), &len);
+	PG_RETURN_DATUM(proof_to_datum(proof, len));
 }
 
 /* prove_consistency(old_size bigint, new_size bigint) */

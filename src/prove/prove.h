@@ -117,6 +117,14 @@ extern void history_put(HistoryOutput *out, const ProvLeafRef *ref, const pv_has
 /* Does this operation leave an image of the whole row? */
 extern bool history_has_row(int op);
 
+/*
+ * The inclusion proof (a tlog-proof) of an entry in the checkpoint of that
+ * size, or in the newest; palloc'd. An error of the caller's if there is no
+ * such entry or checkpoint, or not yet.
+ */
+#define PROVE_NEWEST PG_INT64_MIN
+extern char *prove_make_proof(int64 seq, int64 size, size_t *prooflen);
+
 /* An ERROR for a log that does not hold together. */
 extern void prove_log_damaged(int64 leaf) pg_attribute_noreturn();
 
