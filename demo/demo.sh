@@ -152,7 +152,7 @@ SQL
 finds tile_differs "a stored hash changed"
 
 step "4. And if the log itself were rewritten: the head kept outside" "A superuser who takes the last leaves away and signs no more can still not make this head true."
-sql -v kept="$(cat "$SCRATCH/checkpoint")" <<'SQL'
+sql -v kept="$(cat "$SCRATCH/checkpoint")"$'\n' <<'SQL'
 BEGIN;
 SET LOCAL session_replication_role = replica;
 DELETE FROM provenance.checkpoint_note;

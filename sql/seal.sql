@@ -75,7 +75,7 @@ REVOKE EXECUTE ON FUNCTION provenance.seal() FROM regress_seal;
 DROP ROLE regress_seal;
 
 SELECT state_directory FROM provenance.status \gset
-SELECT format('COPY (SELECT) TO PROGRAM %L', format('rm %s/%s.*', :'state_directory',
+SELECT format('COPY (SELECT) TO PROGRAM %L', format('cat >/dev/null; rm -f %s/%s.*', :'state_directory',
 	encode(sha256(convert_to(:'origin', 'UTF8')), 'hex'))) AS command \gset
 :command;
 \c template1

@@ -126,7 +126,7 @@ SELECT provenance.setup(:'origin');			-- fails: another database's
 SELECT count(*) FROM provenance.log_identity;
 
 -- Clean up; the files too.
-SELECT format('COPY (SELECT) TO PROGRAM %L', format('rm %s/%s.*', :'state_directory', :'name')) AS command \gset
+SELECT format('COPY (SELECT) TO PROGRAM %L', format('cat >/dev/null; rm -f %s/%s.*', :'state_directory', :'name')) AS command \gset
 :command;
 \c template1
 DROP DATABASE regress_provenance_setup;

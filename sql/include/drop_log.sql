@@ -2,7 +2,7 @@
 RESET ROLE;
 SET client_min_messages = warning;
 SELECT set_config('provenance.confirm_drop', origin, false),
-	   format('COPY (SELECT 1) TO PROGRAM %L', format('rm -f %s/%s.*', state_directory,
+	   format('COPY (SELECT 1) TO PROGRAM %L', format('cat >/dev/null; rm -f %s/%s.*', state_directory,
 			  encode(sha256(convert_to(origin, 'UTF8')), 'hex'))) AS remove_state
 	FROM provenance.log_identity \gset drop_log_
 DROP EXTENSION provenance CASCADE;
