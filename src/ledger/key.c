@@ -5,9 +5,10 @@
  *
  * A key is created by libcrypto and written once, as PEM PKCS#8, readable by
  * the server alone. It is loaded through OSSL_STORE, so that it may as well
- * live in a token; the first private key found is taken. Nobody is ever asked
- * for a passphrase: a worker has nobody to ask, and a prompt on the server's
- * terminal would hang it.
+ * live in a token; the first private key found is taken. A passphrase comes
+ * from the configured command (passphrase.c), which is run outside of
+ * libcrypto, once its first attempt has asked; nobody is prompted: a worker
+ * has nobody to ask, and a prompt on the server's terminal would hang it.
  *
  * Loaded keys are libcrypto's memory and are freed by a callback of the
  * memory context, so that no error path keeps one. A file is accepted only if
@@ -34,15 +35,26 @@
 
 /* --- loading ----------------------------------------------------------- */
 
-static int
-passphrase_refused(UI *ui, UI_STRING *uis)
+/* What libcrypto is told when it asks for a passphrase. */
+typedef struct Asked
 {
-	bool	   *asked = UI_get0_user_data(ui);
+	bool		asked;
+	char	   *passphrase;		/* NULL: it is refused; else told once */
+} Asked;
 
-	if (asked != NULL && (UI_get_string_type(uis) == UIT_PROMPT ||
-						  UI_get_string_type(uis) == UIT_VERIFY))
-		*asked = true;
-	return 0;
+static int
+answer_passphrase(UI *ui, UI_STRING *uis)
+{
+	Asked	   *asked = UI_get0_user_data(ui);
+	char	   *passphrase;
+
+	if (asked == NULL || (UI_get_string_type(uis) != UIT_PROMPT &&
+						  UI_get_string_type(uis) != UIT_VERIFY))
+		return 0;
+	asked->asked = true;
+	passphrase = asked->passphrase;
+	asked->passphrase = NULL;
+	return passphrase != NULL && UI_set_result(ui, uis, passphrase) == 0;
 }
 
 /*
@@ -99,31 +111,20 @@ key_free_callback(void *arg)
 	key->pkey = NULL;
 }
 
-ProvKey *
-prov_key_load(const char *where, char **reason)
+/* The first private key there; NULL if there is none. Throws nothing. */
+static EVP_PKEY *
+load_first(const char *where, Asked *asked)
 {
-	const char *path = plain_path(where);
-	const char *name = path ? psprintf("\"%s\"", path) : "in the key store";
 	UI_METHOD  *ui;
 	OSSL_STORE_CTX *store;
 	EVP_PKEY   *pkey = NULL;
-	bool		asked = false;
-	ProvKey    *key;
 
-	if (path != NULL && !key_file_fit(path, reason))
-		return NULL;
-
-	/* nothing between here and the end of loading throws */
-	key = palloc0(sizeof(ProvKey));
 	ERR_clear_error();
-	ui = UI_create_method("no passphrase");
+	ui = UI_create_method("passphrase from a command, or none");
 	if (ui == NULL)
-	{
-		*reason = pstrdup("libcrypto failed");
 		return NULL;
-	}
-	UI_method_set_reader(ui, passphrase_refused);
-	store = OSSL_STORE_open(path ? path : where, ui, &asked, NULL, NULL);
+	UI_method_set_reader(ui, answer_passphrase);
+	store = OSSL_STORE_open(where, ui, asked, NULL, NULL);
 	if (store != NULL)
 	{
 		(void) OSSL_STORE_expect(store, OSSL_STORE_INFO_PKEY);
@@ -145,12 +146,41 @@ prov_key_load(const char *where, char **reason)
 	}
 	UI_destroy_method(ui);
 	ERR_clear_error();			/* its texts may quote the URI */
+	return pkey;
+}
 
+ProvKey *
+prov_key_load(const char *where, char **reason)
+{
+	const char *path = plain_path(where);
+	const char *name = path ? psprintf("\"%s\"", path) : "in the key store";
+	EVP_PKEY   *pkey;
+	Asked		asked = {false, NULL};
+	ProvKey    *key;
+
+	if (path != NULL && !key_file_fit(path, reason))
+		return NULL;
+
+	key = palloc0(sizeof(ProvKey));
+	pkey = load_first(path ? path : where, &asked);
+	if (pkey == NULL && asked.asked)
+	{
+		char		passphrase[1024];
+
+		if (prov_passphrase(passphrase, sizeof(passphrase), reason))
+		{
+			asked.passphrase = passphrase;
+			pkey = load_first(path ? path : where, &asked);
+			explicit_bzero(passphrase, sizeof(passphrase));
+			if (pkey == NULL)
+				*reason = psprintf("the passphrase that the command gave does not open the signing key %s", name);
+		}
+		else if (*reason == NULL)
+			*reason = psprintf("the signing key %s is encrypted, and the server has no passphrase for it", name);
+	}
 	if (pkey == NULL)
 	{
-		if (asked)
-			*reason = psprintf("the signing key %s is encrypted, and the server has no passphrase for it", name);
-		else
+		if (!asked.asked)
 			*reason = psprintf("no private key was found %s%s", path ? "in " : "", name);
 		return NULL;
 	}

@@ -6,8 +6,8 @@
  * Both are advisory lock tags of this database with a fourth field that no SQL
  * function makes (those make 1 and 2), so that no user can take them, and not
  * locks on a table, which autovacuum against wraparound could stand in the way
- * of. They are session locks: they outlive transactions and go with the
- * process.
+ * of. Workers hold them as session locks: these outlive transactions and go
+ * with the process.
  *
  *-------------------------------------------------------------------------
  */
@@ -54,6 +54,15 @@ prov_lock_sealer_xact(void)
 
 	make_tag(&tag, LOCK_SEALER);
 	(void) LockAcquire(&tag, ExclusiveLock, false, false);
+}
+
+bool
+prov_sealer_locked_here(void)
+{
+	LOCKTAG		tag;
+
+	make_tag(&tag, LOCK_SEALER);
+	return prov_lock_held(&tag, ExclusiveLock);
 }
 
 /*

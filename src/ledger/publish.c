@@ -105,26 +105,33 @@ prov_last_published(TimestampTz *signed_at)
 	return size;
 }
 
-/* The note of a head, signed and checked, in context. */
+/* The note of a head, signed by each key and checked, in context. */
 static void
-sign_head(const ProvKey *key, const char *origin, ProvSigned *head, MemoryContext context)
+sign_head(const ProvSigners *signers, const char *origin, ProvSigned *head, MemoryContext context)
 {
-	Size		cap = 2048;
+	Size		cap = 4096;
 	char	   *note = MemoryContextAlloc(context, cap);
-	uint8		sig[PV_ED25519_SIGNATURE_LEN];
-	pv_vkey		vkey;
 	pv_buf		b;
+	Size		textlen;
 
-	prov_check(pv_vkey_make(prov_hasher(), origin, strlen(origin), PV_SIG_ED25519,
-							key->public_key, &vkey));
 	pv_buf_init(&b, note, cap);
 	pv_put_checkpoint_text(&b, origin, strlen(origin), head->size, &head->root);
 	prov_check(pv_buf_status(&b));
-	prov_check(pv_ed25519_sign(key->pkey, note, b.len, sig));
-	/* a token that signs wrongly must not get its signature out */
-	prov_check(pv_ed25519_verify(key->public_key, note, b.len, sig));
+	textlen = b.len;
 	pv_put_u8(&b, '\n');
-	pv_put_note_sig(&b, &vkey, sig, sizeof(sig));
+	for (int i = 0; i < signers->n; i++)
+	{
+		const ProvKey *key = signers->keys[i];
+		uint8		sig[PV_ED25519_SIGNATURE_LEN];
+		pv_vkey		vkey;
+
+		prov_check(pv_vkey_make(prov_hasher(), origin, strlen(origin), PV_SIG_ED25519,
+								key->public_key, &vkey));
+		prov_check(pv_ed25519_sign(key->pkey, note, textlen, sig));
+		/* a token that signs wrongly must not get its signature out */
+		prov_check(pv_ed25519_verify(key->public_key, note, textlen, sig));
+		pv_put_note_sig(&b, &vkey, sig, sizeof(sig));
+	}
 	prov_check(pv_buf_status(&b));
 	head->note = note;
 	head->notelen = b.len;
@@ -156,17 +163,27 @@ note_size(const ProvSignerState *state)
 
 /* Signs a head that the state holds already, and puts the note into it. */
 static void
-finish_state(const ProvStateDir *dir, ProvSignerState *state, const ProvKey *key,
+finish_state(const ProvStateDir *dir, ProvSignerState *state, const ProvSigners *signers,
 			 Outgoing *pub, MemoryContext context)
 {
 	ProvSigned *head = &pub->heads[pub->n++];
 
 	head->size = state->size;
 	head->root = state->root;
-	sign_head(key, state->origin, head, context);
+	sign_head(signers, state->origin, head, context);
 	state->note = head->note;
 	state->notelen = head->notelen;
 	prov_state_write(dir, state);
+}
+
+/* The size at which the incarnation began. */
+static int64
+incarnation_since(int incarnation)
+{
+	int			n;
+	ProvLogKey *keys = prov_log_keys(incarnation, &n);
+
+	return n > 0 ? keys[0].since_size : 0;
 }
 
 /* Steps 2 and 3, the directory being locked. False and *reason: stopped. */
@@ -178,8 +195,9 @@ sign_locked(const ProvStateDir *dir, const ProvIdentity *identity, ProvLog *log,
 	ProvSignerState state;
 	ProvOwner	self;
 	char	   *other;
-	char	   *vkey = prov_log_vkey(identity->incarnation);
-	ProvKey    *key;
+	ProvKeySettings settings;
+	ProvSigners before = {0};
+	ProvSigners signers = {0};
 	pv_hash		root;
 	int64		noted;
 
@@ -213,15 +231,14 @@ sign_locked(const ProvStateDir *dir, const ProvIdentity *identity, ProvLog *log,
 						   (unsigned long long) state.size);
 		return false;
 	}
-	key = prov_key_load(prov_key_location(prov_signing_key, dir, origin), reason);
-	if (key == NULL)
+	/* the entry that names the head given up has to be under every signature */
+	if (identity->incarnation > 1 && size <= incarnation_since(identity->incarnation))
+		return true;
+
+	/* the keys, before the state is moved */
+	prov_key_settings_worker(&settings);
+	if (!prov_signers_load(dir, origin, identity->incarnation, size, &settings, &signers, reason))
 		return false;
-	if (vkey == NULL || strcmp(vkey, prov_key_vkey(key, origin)) != 0)
-	{
-		prov_key_free(key);
-		*reason = pstrdup("the signing key is not the one of this log");
-		return false;
-	}
 
 	/* what a crash left unfinished; at size 0 nothing can have been signed */
 	noted = note_size(&state);
@@ -236,7 +253,15 @@ sign_locked(const ProvStateDir *dir, const ProvIdentity *identity, ProvLog *log,
 		memcpy(head->note, state.note, state.notelen);
 	}
 	else if (state.size > 0 || size == 0)
-		finish_state(dir, &state, key, pub, context);
+	{
+		char	   *ignored;
+
+		/* by the keys of then; if they are gone, the newest will do */
+		if (prov_signers_load(dir, origin, identity->incarnation, state.size, &settings, &before, &ignored))
+			finish_state(dir, &state, &before, pub, context);
+		else
+			finish_state(dir, &state, &signers, pub, context);
+	}
 
 	if ((uint64) size > state.size)
 	{
@@ -245,9 +270,11 @@ sign_locked(const ProvStateDir *dir, const ProvIdentity *identity, ProvLog *log,
 		state.root = root;
 		state.owner.host = self.host;
 		prov_state_write(dir, &state);
-		finish_state(dir, &state, key, pub, context);
+		finish_state(dir, &state, &signers, pub, context);
 	}
-	prov_key_free(key);
+	prov_signers_free(&before);
+	prov_signers_free(&signers);
+	prov_keys_tidy(dir, origin, identity->incarnation, &settings);
 	return true;
 }
 

@@ -109,6 +109,12 @@ check_possible(void)
 				(errcode(ERRCODE_READ_ONLY_SQL_TRANSACTION),
 				 errmsg("the log cannot be sealed on a standby")));
 	identity = prov_identity(false);
+	if (prov_sealer_locked_here())
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("this very transaction decides about the log's key or owner"),
+				 errdetail("The worker that seals waits for its end."),
+				 errhint("Commit first.")));
 	if (TransactionIdIsCurrentTransactionId(identity->xmin))
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
@@ -422,9 +428,7 @@ seal_handler(const char *question, Size len, StringInfo answer)
 	StartTransactionCommand();
 	PushActiveSnapshot(GetTransactionSnapshot());
 	tup = prov_newest_checkpoint(prov_identity(false)->incarnation);
-	if (tup == NULL)
-		elog(ERROR, "there is no checkpoint after publishing");
-	if (DatumGetInt64(heap_getattr(tup, A_CP_SIZE, prov_tupdesc(PROV_CHECKPOINT_NOTE), &isnull)) != size)
+	if (tup == NULL || DatumGetInt64(heap_getattr(tup, A_CP_SIZE, prov_tupdesc(PROV_CHECKPOINT_NOTE), &isnull)) != size)
 		database_in_use();		/* the batch gave way */
 	note = heap_getattr(tup, A_CP_NOTE, prov_tupdesc(PROV_CHECKPOINT_NOTE), &isnull);
 	bytes = checkpoint_bytes(note, &notelen);

@@ -14,7 +14,13 @@
 /* Advisory lock tags that SQL cannot take (field 4 is neither 1 nor 2). */
 extern bool prov_lock_sealer(bool dont_wait);	/* session lock; false if not had */
 extern void prov_unlock_sealer(void);
-extern void prov_lock_sealer_xact(void);	/* to the end of the transaction: the ledger is being dropped */
+
+/*
+ * To the end of the transaction: the ledger is being dropped, or its identity
+ * or keys change, and nothing is to be sealed or signed before the commit.
+ */
+extern void prov_lock_sealer_xact(void);
+extern bool prov_sealer_locked_here(void);
 extern bool prov_lock_standing(void);	/* held by the standing worker; conditional */
 extern void prov_unlock_standing(void);
 extern bool prov_standing_worker_runs(void);	/* one conditional lock attempt */

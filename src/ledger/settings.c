@@ -34,6 +34,9 @@ int			prov_wait_timeout = 60 * 1000;
 int			prov_seal_interval = 1000;
 int			prov_publish_interval = 60 * 1000;
 char	   *prov_signing_key = NULL;
+char	   *prov_previous_signing_key = NULL;
+char	   *prov_passphrase_command = NULL;
+int			prov_key_overlap = 7 * 24 * 60 * 60;
 char	   *prov_state_directory = NULL;
 char	   *prov_checkpoint_directory = NULL;
 char	   *prov_tsa_ca_file = NULL;
@@ -91,6 +94,17 @@ prov_settings_init(void)
 	DefineCustomStringVariable("provenance.signing_key",
 							   "File or OSSL_STORE URI of the log's signing key; empty: the one that setup() made.",
 							   NULL, &prov_signing_key, "", PGC_SUSET, GUC_SUPERUSER_ONLY, NULL, NULL, NULL);
+	DefineCustomStringVariable("provenance.previous_signing_key",
+							   "File or OSSL_STORE URI of the signing key before the last rotation, while both sign.",
+							   NULL, &prov_previous_signing_key, "", PGC_SUSET, GUC_SUPERUSER_ONLY, NULL, NULL, NULL);
+	DefineCustomStringVariable("provenance.signing_key_passphrase_command",
+							   "Command that gives the passphrase of the signing key, or the PIN of its token.",
+							   "A prompt stands for %p.", &prov_passphrase_command, "",
+							   PGC_SUSET, GUC_SUPERUSER_ONLY, NULL, NULL, NULL);
+	DefineCustomIntVariable("provenance.key_overlap",
+							"How long the old key signs too after a rotation.",
+							NULL, &prov_key_overlap, 7 * 24 * 60 * 60, 0, INT_MAX,
+							PGC_SUSET, GUC_UNIT_S, NULL, NULL, NULL);
 	DefineCustomStringVariable("provenance.state_directory",
 							   "Folder of the signer's state; empty: beside the data directory.",
 							   NULL, &prov_state_directory, "", PGC_SUSET, 0, check_directory, NULL, NULL);

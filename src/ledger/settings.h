@@ -27,6 +27,9 @@ extern int	prov_wait_timeout;
 extern int	prov_seal_interval;
 extern int	prov_publish_interval;
 extern char *prov_signing_key;
+extern char *prov_previous_signing_key;
+extern char *prov_passphrase_command;
+extern int	prov_key_overlap;	/* seconds */
 extern char *prov_state_directory;
 extern char *prov_checkpoint_directory;
 extern char *prov_tsa_ca_file;

@@ -9,6 +9,9 @@
  * is one whose state somebody removed, and is not used: without the state
  * nobody knows what it has signed.
  *
+ * setup('<origin>/<n>') begins a successor where the ledger itself is gone, for
+ * instance with DROP EXTENSION, and its origin has been signed.
+ *
  * Two sessions are kept apart by a lock on log_identity, two databases by the
  * lock of the state directory and the owner in the state file.
  *
@@ -18,9 +21,7 @@
 
 #include <sys/stat.h>
 
-#include "access/genam.h"
 #include "access/htup_details.h"
-#include "access/table.h"
 #include "access/xact.h"
 #include "access/xlog.h"
 #include "commands/dbcommands.h"
@@ -29,8 +30,6 @@
 #include "miscadmin.h"
 #include "storage/lmgr.h"
 #include "utils/builtins.h"
-#include "utils/fmgroids.h"
-#include "utils/snapmgr.h"
 #include "utils/syscache.h"
 #include "utils/timestamp.h"
 
@@ -63,43 +62,17 @@ prov_key_location(const char *configured, const ProvStateDir *dir, const char *o
 	return prov_state_path(dir, origin, "key");
 }
 
-char *
-prov_log_vkey(int incarnation)
+/* Without the incarnation. */
+static char *
+base_origin(const char *origin)
 {
-	Relation	rel = table_open(prov_relid(PROV_LOG_KEY), AccessShareLock);
-	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
-	ScanKeyData key;
-	SysScanDesc scan;
-	HeapTuple	tup;
-	TimestampTz newest = DT_NOBEGIN;
-	char	   *result = NULL;
-
-	ScanKeyInit(&key, A_KEY_INCARNATION, BTEqualStrategyNumber, F_INT4EQ, Int32GetDatum(incarnation));
-	scan = systable_beginscan(rel, prov_pkey(PROV_LOG_KEY), true, snapshot, 1, &key);
-	while (HeapTupleIsValid(tup = systable_getnext(scan)))
-	{
-		bool		isnull;
-		TimestampTz at = DatumGetTimestampTz(heap_getattr(tup, A_KEY_CREATED_AT, RelationGetDescr(rel), &isnull));
-
-		if (result == NULL || at > newest)
-		{
-			newest = at;
-			result = TextDatumGetCString(heap_getattr(tup, A_KEY_VKEY, RelationGetDescr(rel), &isnull));
-		}
-	}
-	systable_endscan(scan);
-	UnregisterSnapshot(snapshot);
-	table_close(rel, AccessShareLock);
-	return result;
+	return pnstrdup(origin, strcspn(origin, "/"));
 }
 
-/* The state file and key of a new log; refuses those of another. */
-static char *
-prepare_files(const char *origin, char **directory)
+char *
+prov_prepare_origin(const char *origin, const char *path)
 {
 	char	   *configured_key = prov_setting_of_database("provenance.signing_key");
-	char	   *path;
-	bool		inside;
 	ProvStateDir dir;
 	ProvSignerState state;
 	ProvOwner	self;
@@ -109,12 +82,6 @@ prepare_files(const char *origin, char **directory)
 	char	   *vkey;
 	struct stat st;
 
-	path = prov_state_directory_make(prov_setting_of_database("provenance.state_directory"), &inside);
-	if (inside)
-		ereport(WARNING,
-				(errmsg("the signer's state is kept inside the data directory"),
-				 errdetail("It is in \"%s\": base backups carry the key and the state.", path),
-				 errhint("Set provenance.state_directory for this database to a lasting folder elsewhere.")));
 	if (!prov_state_lock(path, &dir, &reason))
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
@@ -158,7 +125,7 @@ prepare_files(const char *origin, char **directory)
 						 errdetail("The state in \"%s\" belongs to %s%s; it has signed up to size %llu.",
 								   dir.path, reason, gone ? ", which no longer exists" : "",
 								   (unsigned long long) state.size),
-						 errhint("Choose another origin, or continue that log with new_incarnation() in a copy of its database.")));
+						 errhint("Choose another origin, or its successor, such as \"%s/2\".", base_origin(origin))));
 			}
 			if (state.size > 0)
 				ereport(ERROR,
@@ -166,7 +133,8 @@ prepare_files(const char *origin, char **directory)
 						 errmsg("origin \"%s\" has a log already, up to size %llu", origin,
 								(unsigned long long) state.size),
 						 errdetail("The state in \"%s\" is this database's, but its ledger is gone.", dir.path),
-						 errhint("Choose another origin, or restore the ledger and continue with new_incarnation().")));
+						 errhint("Restore the ledger and continue with new_incarnation(), or set up the successor, such as \"%s/2\".",
+								 base_origin(origin))));
 			break;
 	}
 
@@ -180,20 +148,44 @@ prepare_files(const char *origin, char **directory)
 				 errdetail("%s.", reason)));
 	vkey = prov_key_vkey(key, origin);
 	prov_key_free(key);
-	*directory = pstrdup(dir.path);
 	prov_state_unlock(&dir);
 	return vkey;
 }
 
+void
+prov_warn_inside(const char *path)
+{
+	ereport(WARNING,
+			(errmsg("the signer's state is kept inside the data directory"),
+			 errdetail("It is in \"%s\": base backups carry the key and the state.", path),
+			 errhint("Set provenance.state_directory for this database to a lasting folder elsewhere.")));
+}
+
+void
+prov_log_key_insert(int incarnation, int64 since_size, const char *vkey)
+{
+	Datum		key[N_KEY];
+	bool		nulls[N_KEY] = {false};
+	ProvWriter	w;
+
+	key[A_KEY_INCARNATION - 1] = Int32GetDatum(incarnation);
+	key[A_KEY_SINCE_SIZE - 1] = Int64GetDatum(since_size);
+	key[A_KEY_VKEY - 1] = CStringGetTextDatum(vkey);
+	key[A_KEY_CREATED_AT - 1] = TimestampTzGetDatum(GetCurrentTimestamp());
+	prov_writer_open(&w, PROV_LOG_KEY);
+	prov_insert(&w, key, nulls);
+	prov_writer_close(&w);
+	CommandCounterIncrement();
+}
+
 static void
-insert_rows(const char *origin, const char *vkey, const char *directory)
+insert_rows(const char *origin, int incarnation, const char *vkey, const char *directory)
 {
 	ProvWriter	w;
 	Datum		now = TimestampTzGetDatum(GetCurrentTimestamp());
 	uint8		row_key[PV_ROW_KEY_LEN];
 	bytea	   *row_key_datum = palloc(VARHDRSZ + PV_ROW_KEY_LEN);
 	Datum		ident[N_IDENT];
-	Datum		key[N_KEY];
 	Datum		ws[N_WS];
 	bool		nulls[16];
 
@@ -207,7 +199,7 @@ insert_rows(const char *origin, const char *vkey, const char *directory)
 
 	memset(nulls, 0, sizeof(nulls));
 	ident[A_IDENT_ID - 1] = Int32GetDatum(1);
-	ident[A_IDENT_INCARNATION - 1] = Int32GetDatum(1);
+	ident[A_IDENT_INCARNATION - 1] = Int32GetDatum(incarnation);
 	ident[A_IDENT_CREATED_AT - 1] = now;
 	ident[A_IDENT_ORIGIN - 1] = CStringGetTextDatum(origin);
 	ident[A_IDENT_ROW_KEY - 1] = PointerGetDatum(row_key_datum);
@@ -216,13 +208,7 @@ insert_rows(const char *origin, const char *vkey, const char *directory)
 	prov_insert(&w, ident, nulls);
 	prov_writer_close(&w);
 
-	key[A_KEY_INCARNATION - 1] = Int32GetDatum(1);
-	key[A_KEY_SINCE_SIZE - 1] = Int64GetDatum(0);
-	key[A_KEY_VKEY - 1] = CStringGetTextDatum(vkey);
-	key[A_KEY_CREATED_AT - 1] = now;
-	prov_writer_open(&w, PROV_LOG_KEY);
-	prov_insert(&w, key, nulls);
-	prov_writer_close(&w);
+	prov_log_key_insert(incarnation, 0, vkey);
 
 	ws[A_WS_ID - 1] = Int32GetDatum(1);
 	ws[A_WS_ERROR_AT - 1] = (Datum) 0;
@@ -237,13 +223,52 @@ insert_rows(const char *origin, const char *vkey, const char *directory)
 	CommandCounterIncrement();
 }
 
+/*
+ * The newest head known here of a log whose ledger is gone: an earlier
+ * incarnation's than n. NULL if there is no state of any.
+ */
+static ProvSignerState *
+lost_head(const char *origin, int n, const char *path)
+{
+	ProvSignerState *state = palloc(sizeof(ProvSignerState));
+	ProvStateDir dir;
+	char	   *reason;
+
+	if (!prov_state_lock(path, &dir, &reason))
+		return NULL;
+	for (n--; n >= 1; n--)
+	{
+		char	   *full = n > 1 ? psprintf("%s/%d", origin, n) : pstrdup(origin);
+
+		if (prov_state_read(&dir, full, state, &reason) == PROV_STATE_OK && state->size > 0)
+			break;
+	}
+	prov_state_unlock(&dir);
+	return n >= 1 ? state : NULL;
+}
+
+void
+prov_check_may_sign(const char *what)
+{
+	if (!superuser())
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("permission denied for %s", what),
+				 errdetail("Only a superuser may decide about the log's key and state.")));
+	PreventCommandDuringRecovery(what);
+	PreventCommandIfReadOnly(what);
+}
+
 Datum
 provenance_setup(PG_FUNCTION_ARGS)
 {
-	char	   *origin = text_to_cstring(PG_GETARG_TEXT_PP(0));
+	char	   *full_origin = text_to_cstring(PG_GETARG_TEXT_PP(0));
+	char	   *origin;
+	int			incarnation = 1;
 	ProvIdentity *identity;
 	char	   *vkey;
 	char	   *directory;
+	bool		inside;
 
 	if (!superuser())
 		ereport(ERROR,
@@ -260,20 +285,23 @@ provenance_setup(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("a database with encoding SQL_ASCII cannot have a log"),
 				 errdetail("What the bytes of its texts mean is not known, so other databases could not read them alike.")));
-	if (!pv_origin_valid(origin, strlen(origin), false))
+	if (!pv_origin_valid(full_origin, strlen(full_origin), true))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("invalid origin: \"%s\"", origin),
+				 errmsg("invalid origin: \"%s\"", full_origin),
 				 errdetail("An origin is a name like a host's: letters, digits, \".\" and \"-\", at most 200 bytes.")));
+	origin = base_origin(full_origin);
+	if (full_origin[strlen(origin)] == '/')
+		incarnation = pg_strtoint32(full_origin + strlen(origin) + 1);
 
 	LockRelationOid(prov_relid(PROV_LOG_IDENTITY), ShareRowExclusiveLock);
 	identity = prov_identity(true);
 	if (identity != NULL)
 	{
-		if (strcmp(identity->origin, origin) != 0)
+		if (strcmp(identity->origin, full_origin) != 0 && strcmp(identity->full_origin, full_origin) != 0)
 			ereport(ERROR,
 					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-					 errmsg("this database's log has the origin \"%s\"", identity->origin),
+					 errmsg("this database's log has the origin \"%s\"", identity->full_origin),
 					 errdetail("A log keeps its origin.")));
 		vkey = prov_log_vkey(identity->incarnation);
 		if (vkey == NULL)
@@ -283,8 +311,14 @@ provenance_setup(PG_FUNCTION_ARGS)
 		PG_RETURN_TEXT_P(cstring_to_text(vkey));
 	}
 
-	vkey = prepare_files(origin, &directory);
-	insert_rows(origin, vkey, directory);
+	directory = prov_state_directory_make(prov_setting_of_database("provenance.state_directory"), &inside);
+	if (inside)
+		prov_warn_inside(directory);
+	vkey = prov_prepare_origin(full_origin, directory);
+	insert_rows(origin, incarnation, vkey, directory);
+	if (incarnation > 1)
+		prov_incarnation_record(incarnation, 0, "the ledger before it is gone", vkey,
+								lost_head(origin, incarnation, directory));
 	prov_start_worker_at_commit();
 	PG_RETURN_TEXT_P(cstring_to_text(vkey));
 }

@@ -16,6 +16,8 @@
 
 #include "postgres.h"
 
+#include "datatype/timestamp.h"
+
 #include "core/checkpoint.h"
 
 /* Whose a state file is. The host is reported, not compared. */
@@ -69,6 +71,12 @@ extern char *prov_state_directory_find(const char *remembered);
 extern bool prov_state_lock(const char *path, ProvStateDir *dir, char **reason);
 extern void prov_state_unlock(ProvStateDir *dir);
 
+/*
+ * The same with the setting given, for a session, whose own values do not
+ * count.
+ */
+extern char *prov_state_directory_of(const char *configured, const char *remembered);
+
 /* "<directory>/<hex SHA-256 of origin>.<suffix>" */
 extern char *prov_state_path(const ProvStateDir *dir, const char *origin, const char *suffix);
 
@@ -113,15 +121,105 @@ extern void prov_key_free(ProvKey *key);
 /* Makes a new key file; an ERROR if there is one. */
 extern void prov_key_create(const char *path);
 
-/* --- setup.c ----------------------------------------------------------- */
-
-/* The log's newest verifier key, as text; NULL if there is none. */
-extern char *prov_log_vkey(int incarnation);
-
 /* The verifier key of a signing key under an origin. */
 extern char *prov_key_vkey(const ProvKey *key, const char *origin);
 
 /* The setting, or the file that setup() made. */
 extern char *prov_key_location(const char *configured, const ProvStateDir *dir, const char *origin);
+
+/* --- passphrase.c ------------------------------------------------------ */
+
+/*
+ * The passphrase that provenance.signing_key_passphrase_command gives. False
+ * and *reason if it fails, false and NULL if there is none. Wipe buf.
+ */
+extern bool prov_passphrase(char *buf, Size cap, char **reason);
+
+/* --- log_keys.c -------------------------------------------------------- */
+
+/* A row of log_key. */
+typedef struct ProvLogKey
+{
+	int64		since_size;		/* greater checkpoints bear its signature */
+	TimestampTz created_at;
+	char	   *vkey;
+	TransactionId xmin;
+} ProvLogKey;
+
+/* The keys of an incarnation, in the order in which they came. */
+extern ProvLogKey *prov_log_keys(int incarnation, int *n);
+
+/* The log's newest verifier key, as text; NULL if there is none. */
+extern char *prov_log_vkey(int incarnation);
+
+/*
+ * True while the key before the newest still signs too. keys: n of them, as
+ * prov_log_keys() gives them; overlap in seconds.
+ */
+extern bool prov_keys_overlap(const ProvLogKey *keys, int n, int overlap);
+
+/* The settings that say where keys are. */
+typedef struct ProvKeySettings
+{
+	const char *signing_key;
+	const char *previous;
+	int			overlap;
+} ProvKeySettings;
+
+/* Those of this worker; those of the database, for a session. */
+extern void prov_key_settings_worker(ProvKeySettings *out);
+extern void prov_key_settings_database(ProvKeySettings *out);
+
+/* The keys that sign a head, the older first. */
+typedef struct ProvSigners
+{
+	int			n;
+	ProvKey    *keys[2];
+} ProvSigners;
+
+/*
+ * Loads the keys that have to sign a head of that size now. False and *reason
+ * without the newest; a previous key that is not there any more signs nothing.
+ */
+extern bool prov_signers_load(const ProvStateDir *dir, const char *origin, int incarnation, int64 size,
+							  const ProvKeySettings *settings, ProvSigners *out, char **reason);
+extern void prov_signers_free(ProvSigners *signers);
+
+/* Loads the private key of a verifier key. */
+extern ProvKey *prov_key_find(const ProvStateDir *dir, const char *origin, const char *vkey, bool previous,
+							  const ProvKeySettings *settings, char **reason);
+
+/*
+ * After a rotation: the new key's file gets the usual name, and a key file
+ * whose time is over is destroyed. Only once the state is signed.
+ */
+extern void prov_keys_tidy(const ProvStateDir *dir, const char *origin, int incarnation,
+						   const ProvKeySettings *settings);
+
+/* --- setup.c ----------------------------------------------------------- */
+
+/*
+ * State file (of size 0) and key of a new origin, in that directory; refuses
+ * those that have been used. Returns the verifier key.
+ */
+extern char *prov_prepare_origin(const char *origin, const char *path);
+
+/* Superuser, no standby, not read only. */
+extern void prov_check_may_sign(const char *what);
+
+/* The WARNING that the state lies in the data directory. */
+extern void prov_warn_inside(const char *path);
+
+/* Adds a row of log_key. */
+extern void prov_log_key_insert(int incarnation, int64 since_size, const char *vkey);
+
+/* --- incarnation.c ----------------------------------------------------- */
+
+/*
+ * Records the beginning of an incarnation, with the head that it gives up;
+ * abandoned NULL: unknown.
+ */
+extern void prov_incarnation_record(int n, int64 since_size, const char *reason, const char *vkey,
+									const ProvSignerState *abandoned);
 
 #endif							/* PROV_SIGNER_H */

@@ -182,11 +182,17 @@ prov_state_directory_make(const char *configured, bool *inside)
 char *
 prov_state_directory_find(const char *remembered)
 {
+	return prov_state_directory_of(prov_state_directory, remembered);
+}
+
+char *
+prov_state_directory_of(const char *configured, const char *remembered)
+{
 	char	   *inner;
 
-	if (prov_state_directory && prov_state_directory[0] != '\0')
+	if (configured && configured[0] != '\0')
 	{
-		char	   *path = pstrdup(prov_state_directory);
+		char	   *path = pstrdup(configured);
 
 		canonicalize_path(path);
 		return path;

@@ -48,6 +48,9 @@ extern bool prov_worker_wanted(void);
 extern void prov_report_error(const char *message);
 extern void prov_report_signer(const char *reason);
 
+/* In a session's transaction: whatever stopped the signer was dealt with. */
+extern void prov_signer_settled(void);
+
 /* --- start.c ----------------------------------------------------------- */
 
 /*

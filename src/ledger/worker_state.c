@@ -154,6 +154,15 @@ prov_report_signer(const char *reason)
 		ereport(LOG, (errmsg("the signer is ready")));
 }
 
+void
+prov_signer_settled(void)
+{
+	Change		change = {.signer = "ready"};
+
+	LockRelationOid(prov_relid(PROV_WORKER_STATE), ShareRowExclusiveLock);
+	(void) change_row(&change);
+}
+
 static void
 set_wanted(bool wanted, const char *what)
 {

@@ -70,6 +70,14 @@ CREATE TRIGGER provenance_refuse BEFORE UPDATE OR DELETE OR TRUNCATE ON worker_s
 CREATE TRIGGER provenance_foreign BEFORE INSERT OR UPDATE OR DELETE ON worker_state FOR EACH ROW EXECUTE FUNCTION ignore_foreign();
 CREATE TRIGGER provenance_foreign_truncate BEFORE TRUNCATE ON worker_state EXECUTE FUNCTION ignore_foreign();
 ALTER TABLE worker_state ENABLE REPLICA TRIGGER provenance_foreign, ENABLE REPLICA TRIGGER provenance_foreign_truncate;
+CREATE TRIGGER provenance_refuse BEFORE UPDATE OR DELETE OR TRUNCATE ON incarnation EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER provenance_foreign BEFORE INSERT OR UPDATE OR DELETE ON incarnation FOR EACH ROW EXECUTE FUNCTION ignore_foreign();
+CREATE TRIGGER provenance_foreign_truncate BEFORE TRUNCATE ON incarnation EXECUTE FUNCTION ignore_foreign();
+ALTER TABLE incarnation ENABLE REPLICA TRIGGER provenance_foreign, ENABLE REPLICA TRIGGER provenance_foreign_truncate;
+CREATE TRIGGER provenance_refuse BEFORE UPDATE OR DELETE OR TRUNCATE ON key_handover EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER provenance_foreign BEFORE INSERT OR UPDATE OR DELETE ON key_handover FOR EACH ROW EXECUTE FUNCTION ignore_foreign();
+CREATE TRIGGER provenance_foreign_truncate BEFORE TRUNCATE ON key_handover EXECUTE FUNCTION ignore_foreign();
+ALTER TABLE key_handover ENABLE REPLICA TRIGGER provenance_foreign, ENABLE REPLICA TRIGGER provenance_foreign_truncate;
 
 CREATE FUNCTION guard_start() RETURNS event_trigger
 	LANGUAGE c AS 'MODULE_PATHNAME', 'provenance_guard_start';

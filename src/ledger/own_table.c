@@ -1,0 +1,99 @@
+/*-------------------------------------------------------------------------
+ *
+ * own_table.c
+ *	  Rows of the extension's own tagged tables (see own_table.h).
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/table.h"
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "executor/tuptable.h"
+#include "storage/lmgr.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/timestamp.h"
+
+#include "ledger/own_table.h"
+#include "ledger/record.h"
+
+/* Registry row, shape and `tag` entry, as tag() writes them. */
+static void
+tag_own(Relation rel, int32 table_id)
+{
+	Datum		values[N_REG];
+	bool		nulls[N_REG] = {false};
+	NameData	schema;
+	NameData	name;
+	ProvWriter	w;
+	ProvLayout *layout;
+	const char *event[5];
+	int32		shape_id;
+	bool		is_new;
+
+	namestrcpy(&schema, get_namespace_name(RelationGetNamespace(rel)));
+	namestrcpy(&name, RelationGetRelationName(rel));
+	values[A_REG_TABLE_ID - 1] = Int32GetDatum(table_id);
+	values[A_REG_RELID - 1] = ObjectIdGetDatum(RelationGetRelid(rel));
+	values[A_REG_TAGGED_AT - 1] = TimestampTzGetDatum(GetCurrentTimestamp());
+	values[A_REG_UNTAGGED_AT - 1] = (Datum) 0;
+	nulls[A_REG_UNTAGGED_AT - 1] = true;
+	values[A_REG_SCHEMA - 1] = NameGetDatum(&schema);
+	values[A_REG_TABLE - 1] = NameGetDatum(&name);
+	values[A_REG_MODE - 1] = CStringGetTextDatum("append_only");
+	values[A_REG_SUBJECT - 1] = (Datum) 0;
+	nulls[A_REG_SUBJECT - 1] = true;
+	values[A_REG_EXCLUDE - 1] = PointerGetDatum(construct_empty_array(NAMEOID));
+	prov_writer_open(&w, PROV_REGISTRY);
+	prov_insert(&w, values, nulls);
+	prov_writer_close(&w);
+	CommandCounterIncrement();
+
+	layout = prov_layout_build(rel, prov_table_by_id(table_id, NULL), CurrentMemoryContext);
+	shape_id = prov_layout_shape(layout, &is_new);
+	event[0] = NameStr(schema);
+	event[1] = NameStr(name);
+	event[2] = NULL;
+	event[3] = "append_only";
+	event[4] = "{}";
+	prov_record_event(layout, shape_id, PV_OP_TAG, event);
+	prov_layout_free(layout);
+	CommandCounterIncrement();
+}
+
+void
+prov_own_insert(ProvRel prov_rel, int32 table_id, Datum *values, bool *nulls)
+{
+	Relation	rel = table_open(prov_relid(prov_rel), ShareRowExclusiveLock);
+	TupleTableSlot *slot;
+	ProvTarget	target;
+	ProvWriter	w;
+	pv_value   *fields;
+	pv_value   *key;
+	int			natts = RelationGetDescr(rel)->natts;
+
+	if (prov_table_by_id(table_id, NULL) == NULL)
+		tag_own(rel, table_id);
+	target = *prov_target(rel, table_id);
+
+	prov_writer_open(&w, prov_rel);
+	prov_insert(&w, values, nulls);
+	prov_writer_close(&w);
+
+	slot = MakeSingleTupleTableSlot(RelationGetDescr(rel), &TTSOpsVirtual);
+	memcpy(slot->tts_values, values, natts * sizeof(Datum));
+	memcpy(slot->tts_isnull, nulls, natts * sizeof(bool));
+	ExecStoreVirtualTuple(slot);
+	fields = palloc(sizeof(pv_value) * target.layout->ncolumns);
+	key = palloc(sizeof(pv_value) * target.layout->nkeys);
+	prov_row_values(target.layout, rel->rd_rel->relowner, slot, fields);
+	prov_pick_key(target.layout, fields, key);
+	prov_record_row(&target, PV_OP_INSERT, fields, key, PROV_ORDER(GetCurrentCommandId(false), 2));
+	ExecDropSingleTupleTableSlot(slot);
+
+	table_close(rel, NoLock);
+	CommandCounterIncrement();
+}

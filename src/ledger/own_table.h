@@ -1,0 +1,26 @@
+/*
+ * own_table.h: tables of the extension whose rows are entries of the log.
+ *
+ * They are tagged like a user's table (registry, shape, `tag` entry) under a
+ * fixed id, but have no triggers: only the code here inserts into them, and a
+ * trigger that comes with CREATE EXTENSION would record the rows of a dump
+ * again as they are loaded. They are tagged when their first row is written.
+ */
+#ifndef PROV_OWN_TABLE_H
+#define PROV_OWN_TABLE_H
+
+#include "ledger/catalog.h"
+
+/* Ids from here on are never given to a user's table. */
+#define PROV_OWN_TABLES 2000000000
+
+#define PROV_OWN_INCARNATION (PROV_OWN_TABLES + 1)
+#define PROV_OWN_KEY_HANDOVER (PROV_OWN_TABLES + 2)
+
+/*
+ * Inserts a row and records it, in the caller's transaction. Holds
+ * ShareRowExclusiveLock on the table until its end.
+ */
+extern void prov_own_insert(ProvRel rel, int32 table_id, Datum *values, bool *nulls);
+
+#endif							/* PROV_OWN_TABLE_H */
