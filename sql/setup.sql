@@ -17,7 +17,7 @@ SELECT origin, entries, pending, log_size, published_size, signer, worker_pid, t
 
 -- What is no origin.
 SELECT provenance.setup('');				-- fails
-SELECT provenance.setup('crm.acme.example/2');	-- fails
+SELECT provenance.setup('crm.acme.example/1');	-- fails
 SELECT provenance.setup('../etc');			-- fails
 SELECT provenance.setup(NULL);
 

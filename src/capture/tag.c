@@ -307,6 +307,10 @@ provenance_untag(PG_FUNCTION_ARGS)
 	ProvTarget *target;
 	const char *values[2];
 
+	if (RelationGetNamespace(rel) == prov_namespace())
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("cannot untag \"%s\": it belongs to the extension", RelationGetRelationName(rel))));
 	if (table == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),

@@ -71,7 +71,7 @@ CREATE VIEW status AS
 			w.signer,
 			worker_pid() AS worker_pid,
 			w.last_error,
-			(SELECT count(*) FROM registry AS r WHERE r.untagged_at IS NULL) AS tagged_tables,
+			(SELECT count(*) FROM registry AS r WHERE r.untagged_at IS NULL AND r.table_id < 2000000000) AS tagged_tables,
 			w.last_error_at,
 			i.state_directory
 		FROM (VALUES (1)) AS one (id)

@@ -28,7 +28,7 @@ CREATE VIEW tagged_table WITH (security_barrier) AS
 			(SELECT x.oid FROM pg_catalog.pg_class x JOIN pg_catalog.pg_namespace n ON n.oid = x.relnamespace
 			 WHERE x.relname = r.table_name AND n.nspname = r.schema_name), r.relid)
 		 LEFT JOIN provenance.table_head h USING (table_id)
-	WHERE r.untagged_at IS NULL
+	WHERE r.untagged_at IS NULL AND r.table_id < 2000000000		-- not the extension's own
 		  AND (pg_catalog.has_table_privilege(c.oid, 'SELECT') OR pg_catalog.pg_has_role(c.relowner, 'USAGE'));
 GRANT SELECT ON tagged_table TO PUBLIC;
 COMMENT ON VIEW tagged_table IS 'tagged tables that the user may read or owns; entries counts those sealed';

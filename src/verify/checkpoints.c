@@ -7,6 +7,14 @@
  * passes is returned for the roots to be compared with; a note without a good
  * signature is no witness of anything.
  *
+ * A checkpoint that is greater than a key's since_size has to bear the
+ * signature of that key or of a later one: a key that was replaced is worth
+ * nothing any more, whoever has it.
+ *
+ * A kept checkpoint of an earlier incarnation may be one of the branch that was
+ * given up when a successor began. The log says so in the successor's entry,
+ * and the finding is another one: not a contradiction, but not covered either.
+ *
  * A kept checkpoint is compared with the root that the stored leaf hashes
  * give, computed from all of them and not read off the upper levels of the
  * tree. What it does not do: look whether the entries give those hashes. That
@@ -28,6 +36,7 @@ typedef struct LogKeys
 	int			n;
 	int			cap;
 	int32	   *incarnations;
+	int64	   *sizes;			/* since_size */
 	char	  **vkeys;
 } LogKeys;
 
@@ -66,18 +75,23 @@ collect_keys(void *arg)
 					null_vkey;
 		Datum		incarnation = heap_getattr(tup, A_KEY_INCARNATION, desc, &null_incarnation);
 		Datum		vkey = heap_getattr(tup, A_KEY_VKEY, desc, &null_vkey);
+		bool		null_size;
+		Datum		size = heap_getattr(tup, A_KEY_SINCE_SIZE, desc, &null_size);
 
-		if (null_incarnation || null_vkey)
+		if (null_incarnation || null_vkey || null_size)
 			continue;
 		if (keys->n == keys->cap)
 		{
 			keys->cap = keys->cap == 0 ? 16 : keys->cap * 2;
 			keys->incarnations = keys->incarnations == NULL ? palloc(sizeof(int32) * keys->cap) :
 				repalloc(keys->incarnations, sizeof(int32) * keys->cap);
+			keys->sizes = keys->sizes == NULL ? palloc(sizeof(int64) * keys->cap) :
+				repalloc(keys->sizes, sizeof(int64) * keys->cap);
 			keys->vkeys = keys->vkeys == NULL ? palloc(sizeof(char *) * keys->cap) :
 				repalloc(keys->vkeys, sizeof(char *) * keys->cap);
 		}
 		keys->incarnations[keys->n] = DatumGetInt32(incarnation);
+		keys->sizes[keys->n] = DatumGetInt64(size);
 		keys->vkeys[keys->n++] = TextDatumGetCString(vkey);
 	}
 	prov_scan_end(&scan);
@@ -97,18 +111,45 @@ read_keys(Verify *v)
 	return keys;
 }
 
-/* The keys of one incarnation; their number. */
-static unsigned
-keys_of(LogKeys *keys, int32 incarnation, pv_vkey out[PROV_MAX_VKEYS])
+/* Is the checkpoint signed, and by a key whose time was not over? */
+static pv_status
+check_signature(Verify *v, LogKeys *keys, int32 incarnation, const pv_checkpoint *cp, const char *object)
 {
+	pv_vkey		vkeys[PROV_MAX_VKEYS];
+	int64		sizes[PROV_MAX_VKEYS];
 	unsigned	n = 0;
-	int			i;
+	unsigned	i;
+	uint64_t	good = 0;
+	int64		needed = -1;	/* since_size of the newest key that has begun */
+	int64		signed_by = -1;
+	pv_status	status;
 
 	for (i = 0; i < keys->n && n < PROV_MAX_VKEYS; i++)
 		if (keys->incarnations[i] == incarnation &&
-			pv_vkey_parse(prov_hasher(), keys->vkeys[i], strlen(keys->vkeys[i]), &out[n]) == PV_OK)
-			n++;
-	return n;
+			pv_vkey_parse(prov_hasher(), keys->vkeys[i], strlen(keys->vkeys[i]), &vkeys[n]) == PV_OK)
+			sizes[n++] = keys->sizes[i];
+	status = pv_checkpoint_verify(cp, vkeys, n);
+	if (status == PV_E_CRYPTO)
+		prov_check(status);
+	if (status != PV_OK)
+	{
+		verify_finding(v, "signature_invalid", SEV_ERROR, object, -1, -1,
+					   "The checkpoint has no good signature by a key of this log: %s.", pv_status_text(status));
+		return status;
+	}
+
+	prov_check(pv_note_verify(&cp->note, vkeys, n, &good));
+	for (i = 0; i < n; i++)
+	{
+		if (sizes[i] < (int64) cp->size)
+			needed = Max(needed, sizes[i]);
+		if (good & (UINT64CONST(1) << i))
+			signed_by = Max(signed_by, sizes[i]);
+	}
+	if (signed_by < needed)
+		verify_finding(v, "key_ended", SEV_ERROR, object, -1, -1,
+					   "The checkpoint is signed only by a key that was replaced at size " INT64_FORMAT ".", needed);
+	return PV_OK;
 }
 
 static char *
@@ -201,9 +242,6 @@ check_note(Verify *v, LogKeys *keys, CheckpointRef *ref)
 	char	   *object = psprintf("checkpoint " INT64_FORMAT, ref->size);
 	char		fault[PROV_FAULT_LEN];
 	pv_checkpoint cp;
-	pv_vkey		vkeys[PROV_MAX_VKEYS];
-	unsigned	nkeys;
-	pv_status	status;
 
 	if (!verify_try(v, fetch_note, &f))
 	{
@@ -225,16 +263,8 @@ check_note(Verify *v, LogKeys *keys, CheckpointRef *ref)
 		verify_finding(v, "checkpoint_invalid", SEV_ERROR, object, -1, -1,
 					   "Size, root or incarnation of the row are not those of its note.");
 
-	nkeys = keys_of(keys, ref->incarnation, vkeys);
-	status = pv_checkpoint_verify(&cp, vkeys, nkeys);
-	if (status == PV_E_CRYPTO)
-		prov_check(status);
-	if (status != PV_OK)
-	{
-		verify_finding(v, "signature_invalid", SEV_ERROR, object, -1, -1,
-					   "The checkpoint has no good signature by a key of this log: %s.", pv_status_text(status));
+	if (check_signature(v, keys, ref->incarnation, &cp, object) != PV_OK)
 		return false;
-	}
 	ref->size = (int64) cp.size;
 	ref->root = cp.root;
 	return true;
@@ -312,12 +342,60 @@ add_hashes(void *arg)
 	task->frontier = f;
 }
 
+/* Which successor gave up a head that may extend the checkpoint? */
+typedef struct AbandonedTask
+{
+	Verify	   *v;
+	const pv_checkpoint *cp;
+	int32		by;				/* its number; 0: none */
+	int64		size;			/* of the head given up */
+} AbandonedTask;
+
+static void
+find_abandoned(void *arg)
+{
+	AbandonedTask *task = arg;
+	TupleDesc	desc = prov_tupdesc(PROV_INCARNATION);
+	ProvScan	scan;
+	HeapTuple	tup;
+
+	task->by = 0;
+	prov_scan_begin_ordered(&scan, PROV_INCARNATION, task->v->snapshot, 0, NULL);
+	while (HeapTupleIsValid(tup = prov_scan_next(&scan, ForwardScanDirection)))
+	{
+		bool		nulls[4];
+		Datum		n = heap_getattr(tup, A_INC_N, desc, &nulls[0]);
+		Datum		origin = heap_getattr(tup, A_INC_ORIGIN, desc, &nulls[1]);
+		Datum		size = heap_getattr(tup, A_INC_SIZE, desc, &nulls[2]);
+		Datum		root = heap_getattr(tup, A_INC_ROOT, desc, &nulls[3]);
+
+		if (nulls[0] || nulls[1] || nulls[2] || nulls[3] || !is_origin(task->cp, TextDatumGetCString(origin)))
+			continue;
+		/* of its own size it must be that very head */
+		if (task->cp->size > (uint64) DatumGetInt64(size) ||
+			(task->cp->size == (uint64) DatumGetInt64(size) &&
+			 !pv_hash_equal(&task->cp->root, DatumGetHashP(root))))
+			continue;
+		task->by = DatumGetInt32(n);
+		task->size = DatumGetInt64(size);
+	}
+	prov_scan_end(&scan);
+}
+
+static void
+report_abandoned(Verify *v, const AbandonedTask *task, const char *object)
+{
+	verify_finding(v, "abandoned_branch", SEV_WARNING, object, -1, -1,
+				   "The checkpoint is of a branch that was given up, at size " INT64_FORMAT ", when incarnation %d began: this log does not contain what it covers.",
+				   task->size, task->by);
+}
+
 void
 verify_kept_checkpoint(Verify *v, Datum kept)
 {
 	pv_checkpoint cp;
-	pv_vkey		vkeys[PROV_MAX_VKEYS];
 	LogKeys    *keys;
+	AbandonedTask abandoned = {.v = v};
 	RootTask	task = {.v = v};
 	pv_hash		root;
 	pv_status	status;
@@ -350,12 +428,12 @@ verify_kept_checkpoint(Verify *v, Datum kept)
 	}
 
 	keys = read_keys(v);
-	status = pv_checkpoint_verify(&cp, vkeys, keys_of(keys, incarnation, vkeys));
-	if (status == PV_E_CRYPTO)
-		prov_check(status);
-	if (status != PV_OK)
-		verify_finding(v, "signature_invalid", SEV_ERROR, object, -1, -1,
-					   "The checkpoint has no good signature by a key of this log: %s.", pv_status_text(status));
+	status = check_signature(v, keys, incarnation, &cp, object);
+	abandoned.cp = &cp;
+	if (status == PV_OK && incarnation < v->identity->incarnation &&
+		!verify_try(v, find_abandoned, &abandoned))
+		verify_finding(v, "unreadable", SEV_ERROR, "incarnation", -1, -1,
+					   "The log's incarnations cannot be read: %s", v->fault);
 
 	task.size = (int64) cp.size;
 	pv_frontier_init(&task.frontier);
@@ -372,7 +450,9 @@ verify_kept_checkpoint(Verify *v, Datum kept)
 		{
 			int64		size = prov_log_size(v->log);
 
-			if ((int64) task.frontier.size >= size)
+			if ((int64) task.frontier.size >= size && abandoned.by > 0)
+				report_abandoned(v, &abandoned, object);
+			else if ((int64) task.frontier.size >= size)
 				verify_finding(v, "checkpoint_beyond_log", SEV_ERROR, object, -1, -1,
 							   "The checkpoint has " UINT64_FORMAT " leaves, the log only " UINT64_FORMAT ": its tail is gone.",
 							   cp.size, task.frontier.size);
@@ -384,7 +464,11 @@ verify_kept_checkpoint(Verify *v, Datum kept)
 		verify_progress(v, (int64) task.frontier.size);
 	}
 	prov_check(pv_frontier_root(&task.frontier, prov_hasher(), &root));
-	if (!pv_hash_equal(&root, &cp.root))
+	if (pv_hash_equal(&root, &cp.root))
+		return;
+	if (abandoned.by > 0)
+		report_abandoned(v, &abandoned, object);
+	else
 		verify_finding(v, "checkpoint_contradicted", SEV_ERROR, object, -1, -1,
 					   "At this size the log has another root than the checkpoint: what the checkpoint covers was rewritten.");
 }
