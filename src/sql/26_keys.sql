@@ -26,7 +26,6 @@ CREATE TABLE key_handover (
 );
 COMMENT ON TABLE key_handover IS 'changes of the log''s key: checkpoints greater than since_size bear the new key''s signature';
 
-GRANT SELECT ON incarnation, key_handover TO PUBLIC;
 SELECT pg_catalog.pg_extension_config_dump('incarnation', '');
 SELECT pg_catalog.pg_extension_config_dump('key_handover', '');
 
@@ -47,3 +46,17 @@ CREATE FUNCTION rotate_key() RETURNS text
 	AS 'MODULE_PATHNAME', 'provenance_rotate_key';
 REVOKE EXECUTE ON FUNCTION rotate_key() FROM PUBLIC;
 COMMENT ON FUNCTION rotate_key() IS 'a new signing key; the old one signs too during provenance.key_overlap; returns the new verifier key';
+
+CREATE VIEW incarnations AS
+	SELECT i.n, i.started_at, i.since_size, i.reason, i.vkey, i.abandoned_origin, i.abandoned_size, i.abandoned_root, i.abandoned_note
+		FROM incarnation AS i
+		ORDER BY i.n;
+GRANT SELECT ON incarnations TO PUBLIC;
+COMMENT ON VIEW incarnations IS 'successors of the log: when each began, why, and the head that it gave up';
+
+CREATE VIEW verifier_keys AS
+	SELECT k.incarnation, k.since_size, k.vkey, k.created_at
+		FROM log_key AS k
+		ORDER BY k.incarnation, k.since_size, k.created_at;
+GRANT SELECT ON verifier_keys TO PUBLIC;
+COMMENT ON VIEW verifier_keys IS 'every verifier key the log has had: checkpoints greater than since_size bear its signature, until the next key';

@@ -190,7 +190,7 @@ like(fails("SELECT provenance.adopt('$cp4')", $restored), qr/55000.*does not ext
 like(psql(q{SELECT provenance.new_incarnation('restored to Monday')}, $restored), qr{^crm\.example/4\+}, 'the successor; 2 and 3 are taken');
 my $next = psql('SELECT provenance.seal()', $restored);
 like($next, qr{^crm\.example/4\n9\n}, 'it goes on');
-is(psql("SELECT abandoned_size, abandoned_note::text = '$cp7' FROM provenance.incarnation WHERE n = 4", $restored), '7|t', 'the head given up');
+is(psql("SELECT abandoned_size, abandoned_note::text = '$cp7' FROM provenance.incarnations WHERE n = 4", $restored), '7|t', 'the head given up');
 is(findings($restored), '', 'it verifies');
 is(psql("SELECT * FROM provenance.verify_checkpoint('$cp4')", $restored), '', 'what was kept before the break holds');
 is(psql("SELECT code, severity FROM provenance.verify_checkpoint('$cp7')", $restored), 'abandoned_branch|warning', 'what was kept after is of the branch given up');
