@@ -7,7 +7,7 @@ import time
 
 import ledger as ledger_part
 from report import CANDIDATES, Figure, Ledger, print_figures, write_csv
-from server import (Failed, HERE, fdatasync_us, full_pages, lsn, number, pgbench, process_cpu,
+from server import (Failed, HERE, children_cpu, fdatasync_us, full_pages, lsn, number, pgbench, process_cpu,
                     psql, query, run_file, say, timed)
 
 QUICK = bool(os.environ.get("BENCH_QUICK"))
@@ -77,9 +77,15 @@ def create():
 
 
 def seal():
-    """Everything sealed, so that its work does not fall into what is measured next."""
+    """Everything sealed, so that its work does not fall into what is measured next.
+    Seconds it took, and seconds of CPU of whoever sealed; None if it failed."""
     try:
-        return timed("provenance", "SELECT provenance.seal();")[0]
+        worker = query("provenance", "SELECT provenance.worker_pid()")
+        standing, others = process_cpu(worker), children_cpu()
+        seconds = timed("provenance", "SELECT provenance.seal();")[0]
+        time.sleep(0.1)         # for the request's worker to be reaped
+        others, after = children_cpu() - others, process_cpu(worker)
+        return seconds, others + (after - standing if standing is not None and after is not None else 0)
     except Failed as e:
         say("seal: %s" % e)
         return None

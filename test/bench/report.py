@@ -21,7 +21,9 @@ BARS = {
 LEDGER_BARS = {
     "bytes per change beyond the image": (225, False),
     "sealing": (250000, True),
+    "sealing, by CPU": (250000, True),
     "verify_log": (350000, True),
+    "verify_log, by CPU": (350000, True),
 }
 
 
