@@ -1,5 +1,10 @@
 -- Verification: four questions. Findings are rows; no rows = intact.
 
+CREATE FUNCTION verify_row(target regclass, VARIADIC key "any") RETURNS SETOF finding
+	LANGUAGE C VOLATILE PARALLEL UNSAFE
+	AS 'MODULE_PATHNAME', 'provenance_verify_row';
+COMMENT ON FUNCTION verify_row(regclass, "any") IS 'is the history of one row unbroken, and the row what it says? no rows = intact';
+
 CREATE FUNCTION verify_table(target regclass) RETURNS SETOF finding
 	LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE
 	AS 'MODULE_PATHNAME', 'provenance_verify_table';

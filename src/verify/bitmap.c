@@ -77,3 +77,10 @@ bitmap_test(Bitmap *b, int64 bit)
 
 	return block != NULL && (block->words[i / 64] & (UINT64CONST(1) << (i % 64))) != 0;
 }
+
+void
+bitmap_destroy(Bitmap *b)
+{
+	hash_destroy(b->blocks);
+	pfree(b);
+}

@@ -448,7 +448,7 @@ verify_kept_checkpoint(Verify *v, Datum kept)
 		}
 		if (task.gap)
 		{
-			int64		size = prov_log_size(v->log);
+			int64		size = v->log_size;
 
 			if ((int64) task.frontier.size >= size && abandoned.by > 0)
 				report_abandoned(v, &abandoned, object);

@@ -42,6 +42,14 @@ read_identity(void *arg)
 	MemoryContextSwitchTo(old);
 }
 
+static void
+read_log_size(void *arg)
+{
+	Verify	   *v = arg;
+
+	v->log_size = prov_log_size(v->log);
+}
+
 Verify *
 verify_begin(FunctionCallInfo fcinfo)
 {
@@ -58,6 +66,11 @@ verify_begin(FunctionCallInfo fcinfo)
 	v->prev_log = prov_log_open(v->snapshot);
 	v->next_notice = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), FIRST_NOTICE_MS);
 
+	v->usable = verify_ledger_usable(v);
+	if (!v->usable)
+		return v;
+	if (!verify_try(v, read_log_size, v))
+		verify_finding(v, "unreadable", SEV_ERROR, "seal_state", -1, -1, "The state of sealing cannot be read: %s", v->fault);
 	if (!verify_try(v, read_identity, v))
 		verify_finding(v, "identity_invalid", SEV_ERROR, "log_identity", -1, -1, "%s", v->fault);
 	return v;

@@ -247,7 +247,7 @@ verify_read_batch(Verify *v, int64 from, LeafBatch *batch)
 			{
 				verify_finding(v, "unreadable", SEV_ERROR, psprintf("leaf " INT64_FORMAT, from), -1, from,
 							   "The run of leaves cannot be read: %s", v->fault);
-				if (from > prov_log_size(v->log) || ++failures == MAX_FAILURES)
+				if (from > v->log_size || ++failures == MAX_FAILURES)
 				{
 					batch->n = 0;
 					break;

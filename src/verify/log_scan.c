@@ -323,7 +323,7 @@ begin(LogScan *s, Verify *v, const LogScanOptions *o)
 	s->v = v;
 	s->o = o;
 	s->ring_size = Max((int64) maintenance_work_mem * 1024 / (int64) sizeof(pv_hash), 1024);
-	s->ring_size = Min(s->ring_size, Max(prov_log_size(v->log) + 1, 1024));
+	s->ring_size = Min(s->ring_size, Max((o->until > 0 ? o->until - o->since_size : v->log_size) + 1, 1024));
 	s->ring = MemoryContextAllocHuge(v->cxt, s->ring_size * sizeof(pv_hash));
 	s->ring_begin = s->ring_end = o->since_size;
 	ctl.keysize = sizeof(int64);
@@ -332,7 +332,7 @@ begin(LogScan *s, Verify *v, const LogScanOptions *o)
 	s->overrides = hash_create("provenance verification, hashes", 64, &ctl, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 	s->sealed = bitmap_create(v->cxt);
 	s->predecessors = bitmap_create(v->cxt);
-	s->log_size = prov_log_size(v->log);
+	s->log_size = v->log_size;
 }
 
 void
@@ -345,16 +345,19 @@ verify_log_scan(Verify *v, const LogScanOptions *o)
 	begin(s, v, o);
 	if (o->roots && !roots_begin(s))
 		return;
-	verify_progress_begin(v, "leaves", s->log_size);
+	if (o->until == 0)
+		verify_progress_begin(v, "leaves", s->log_size);
 	batch->want_image = o->images;
 	batch->want_map = o->roots;
-	for (;;)
+	while (o->until == 0 || next < o->until)
 	{
 		int			i;
 
 		verify_read_batch(v, next, batch);
 		if (batch->n == 0)
 			break;
+		if (o->until > 0 && batch->first + batch->n > o->until)
+			batch->n = (int) Max(o->until - batch->first, 0);
 		if (batch->first > next)
 		{
 			if (o->roots)
@@ -372,8 +375,14 @@ verify_log_scan(Verify *v, const LogScanOptions *o)
 		}
 		next = batch->first + batch->n;
 		MemoryContextReset(v->tmp);
-		verify_progress(v, next);
+		if (o->until == 0)
+			verify_progress(v, next);
 	}
 	if (o->roots)
 		roots_end(s, next);
+	pfree(batch);
+	pfree(s->ring);
+	hash_destroy(s->overrides);
+	bitmap_destroy(s->sealed);
+	bitmap_destroy(s->predecessors);
 }

@@ -51,6 +51,7 @@ struct TableRows
 	int			nparts;			/* relations with storage */
 	Part	   *parts;
 	ProvLayout *root;			/* of the table itself */
+	Oid			owner;
 };
 
 typedef struct ScanTask
@@ -76,6 +77,7 @@ open_parts(void *arg)
 	Relation	root = table_open(state->relid, AccessShareLock);
 	ListCell   *lc;
 
+	rows->owner = root->rd_rel->relowner;
 	rows->root = prov_layout_build(root, state->table, rows->v->cxt);
 	table_close(root, NoLock);
 	rows->parts = MemoryContextAlloc(rows->v->cxt, sizeof(Part) * list_length(relids));
@@ -300,6 +302,47 @@ table_rows_begin(Verify *v, TableState *state, bool *complete)
 		*complete &= scan_part(rows, &rows->parts[i], &done);
 	tuplesort_performsort(rows->sort);
 	return rows;
+}
+
+int64
+table_rows_blocks(TableRows *rows)
+{
+	int64		n = 0;
+	int			i;
+
+	for (i = 0; i < rows->nparts; i++)
+		n += rows->parts[i].nblocks;
+	return n;
+}
+
+bool
+table_rows_block(TableRows *rows, int64 block, TableRow **found, int64 *n)
+{
+	ScanTask	task = {.rows = rows, .chunk = CurrentMemoryContext};
+	int			i;
+	bool		ok;
+
+	for (i = 0; block >= rows->parts[i].nblocks; i++)
+		block -= rows->parts[i].nblocks;
+	task.part = &rows->parts[i];
+	task.first = task.last = (BlockNumber) block;
+	task.row = AllocSetContextCreate(CurrentMemoryContext, "provenance verification, row", ALLOCSET_DEFAULT_SIZES);
+	ok = verify_try(rows->v, scan_chunk, &task);
+	if (!ok)
+		verify_finding(rows->v, "unreadable", SEV_ERROR, rows->state->name, -1, -1,
+					   "Block %u of relation \"%s\" cannot be read: %s", task.first,
+					   get_rel_name(task.part->relid), rows->v->fault);
+	MemoryContextDelete(task.row);
+	*found = task.found;
+	*n = ok ? task.nfound : 0;
+	return ok;
+}
+
+ProvLayout *
+table_rows_layout(TableRows *rows, Oid *owner)
+{
+	*owner = rows->owner;
+	return rows->root;
 }
 
 bool

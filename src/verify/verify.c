@@ -3,7 +3,8 @@
  *
  * verify_log(), verify() and verify_checkpoint() are for everybody: they name
  * tables, numbers and hashes, and keys only to those who may SELECT from the
- * table; they show no other value. verify_table() needs SELECT on the table.
+ * table; they show no other value. verify_table() and verify_row()
+ * need SELECT on the table.
  */
 #include "postgres.h"
 
@@ -19,30 +20,55 @@
 #include "ledger/row_image.h"
 #include "verify/verify.h"
 
+PG_FUNCTION_INFO_V1(provenance_verify_row);
 PG_FUNCTION_INFO_V1(provenance_verify_table);
 PG_FUNCTION_INFO_V1(provenance_verify_log);
 PG_FUNCTION_INFO_V1(provenance_verify_checkpoint);
 PG_FUNCTION_INFO_V1(provenance_verify);
 
-/* The tagged table that a relation is, or is a partition of; now or formerly. */
-static ProvTable *
+typedef struct TargetTask
+{
+	Verify	   *v;
+	Oid			root;
+	ProvTable  *table;
+} TargetTask;
+
+static void
+read_target(void *arg)
+{
+	TargetTask *task = arg;
+
+	task->table = prov_table_by_relid(task->root, task->v->snapshot);
+	if (task->table == NULL)
+		task->table = prov_table_ever(task->root, task->v->snapshot);
+}
+
+/*
+ * The tagged table that a relation is, or is a partition of; now or formerly.
+ * NULL, and a finding, if the registry cannot be read.
+ */
+static TableState *
 find_target(Verify *v, Oid relid)
 {
+	TargetTask	task = {.v = v};
 	Relation	rel = relation_open(relid, AccessShareLock);
-	Oid			root = prov_root(rel);
-	ProvTable  *table;
 
+	task.root = prov_root(rel);
 	relation_close(rel, NoLock);
 	if (pg_class_aclcheck(relid, GetUserId(), ACL_SELECT) != ACLCHECK_OK)
 		aclcheck_error(ACLCHECK_NO_PRIV, get_relkind_objtype(get_rel_relkind(relid)), get_rel_name(relid));
-	table = prov_table_by_relid(root, v->snapshot);
-	if (table == NULL)
-		table = prov_table_ever(root, v->snapshot);
-	if (table == NULL)
+	if (!v->usable)
+		return NULL;
+	if (!verify_try(v, read_target, &task))
+	{
+		verify_finding(v, "unreadable", SEV_ERROR, "registry", -1, -1, "The registry cannot be read: %s", v->fault);
+		return NULL;
+	}
+	if (task.table == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("table \"%s\" was never tagged", get_rel_name(relid))));
-	return table;
+	return table_state(v, task.table->table_id);
 }
 
 static int64
@@ -61,22 +87,42 @@ get_since_size(FunctionCallInfo fcinfo, int n)
 static void
 check_identity(Verify *v)
 {
-	if (v->identity == NULL && v->findings == 0 && prov_log_size(v->log) > 0)
+	if (v->identity == NULL && v->findings == 0 && v->log_size > 0)
 		verify_finding(v, "identity_invalid", SEV_ERROR, "log_identity", -1, -1,
 					   "The log has leaves, and its identity is gone.");
+}
+
+Datum
+provenance_verify_row(PG_FUNCTION_ARGS)
+{
+	Verify	   *v = verify_begin(fcinfo);
+	TableState *state;
+
+	if (PG_ARGISNULL(0))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("target must not be null")));
+	state = find_target(v, PG_GETARG_OID(0));
+	if (state != NULL)
+		verify_one_row(v, state, fcinfo, 1);
+	verify_end(v);
+	return (Datum) 0;
 }
 
 Datum
 provenance_verify_table(PG_FUNCTION_ARGS)
 {
 	Verify	   *v = verify_begin(fcinfo);
-	ProvTable  *table = find_target(v, PG_GETARG_OID(0));
-	LogScanOptions options = {.images = true, .table_id = table->table_id};
+	TableState *state = find_target(v, PG_GETARG_OID(0));
 
-	options.chains = chain_begin(v);
-	verify_log_scan(v, &options);
-	chain_add_unsealed(options.chains, false, table->table_id);
-	chain_check(options.chains, false, table->table_id);
+	if (state != NULL)
+	{
+		LogScanOptions options = {.images = true, .table_id = state->table_id, .chains = chain_begin(v)};
+
+		verify_log_scan(v, &options);
+		chain_add_unsealed(options.chains, false, state->table_id);
+		chain_check(options.chains, false, state->table_id);
+	}
 	verify_end(v);
 	return (Datum) 0;
 }
@@ -87,8 +133,11 @@ provenance_verify_log(PG_FUNCTION_ARGS)
 	Verify	   *v = verify_begin(fcinfo);
 	LogScanOptions options = {.roots = true, .all_tables = true, .since_size = get_since_size(fcinfo, 0)};
 
-	check_identity(v);
-	verify_log_scan(v, &options);
+	if (v->usable)
+	{
+		check_identity(v);
+		verify_log_scan(v, &options);
+	}
 	verify_end(v);
 	return (Datum) 0;
 }
@@ -98,36 +147,66 @@ provenance_verify_checkpoint(PG_FUNCTION_ARGS)
 {
 	Verify	   *v = verify_begin(fcinfo);
 
-	check_identity(v);
-	verify_kept_checkpoint(v, PG_GETARG_DATUM(0));
+	if (v->usable)
+	{
+		check_identity(v);
+		verify_kept_checkpoint(v, PG_GETARG_DATUM(0));
+	}
 	verify_end(v);
 	return (Datum) 0;
+}
+
+static int64
+get_budget(Interval *budget)
+{
+	double		ms = budget->time / 1000.0 + (budget->day + budget->month * 30.0) * 86400000.0;
+
+	if (ms < 0 || ms > PG_INT32_MAX)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("the budget must be between 0 and 24 days")));
+	return (int64) ms;
+}
+
+/* The log and every table, in one pass over the entries where that can be. */
+static void
+verify_everything(Verify *v, int64 since_size)
+{
+	LogScanOptions log = {.roots = true, .all_tables = true, .since_size = since_size};
+	ChainSort  *chains = chain_begin(v);
+
+	if (since_size == 0)
+	{
+		log.images = true;
+		log.chains = chains;
+		verify_log_scan(v, &log);
+	}
+	else
+	{
+		LogScanOptions all = {.images = true, .all_tables = true, .chains = chains};
+
+		verify_log_scan(v, &log);
+		verify_log_scan(v, &all);
+	}
+	chain_add_unsealed(chains, true, 0);
+	chain_check(chains, true, 0);
 }
 
 Datum
 provenance_verify(PG_FUNCTION_ARGS)
 {
 	Verify	   *v = verify_begin(fcinfo);
-	LogScanOptions options = {.roots = true, .all_tables = true, .since_size = get_since_size(fcinfo, 0)};
-	ChainSort  *chains;
+	int64		since_size = get_since_size(fcinfo, 0);
+	int64		budget = PG_ARGISNULL(1) ? -1 : get_budget(PG_GETARG_INTERVAL_P(1));
 
-	check_identity(v);
-	chains = chain_begin(v);
-	if (options.since_size == 0)
+	if (v->usable)
 	{
-		options.images = true;
-		options.chains = chains;
-		verify_log_scan(v, &options);
+		check_identity(v);
+		if (budget >= 0)
+			verify_sample(v, budget);
+		else
+			verify_everything(v, since_size);
 	}
-	else
-	{
-		LogScanOptions all = {.images = true, .all_tables = true, .chains = chains};
-
-		verify_log_scan(v, &options);
-		verify_log_scan(v, &all);
-	}
-	chain_add_unsealed(chains, true, 0);
-	chain_check(chains, true, 0);
 	verify_end(v);
 	return (Datum) 0;
 }

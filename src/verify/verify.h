@@ -34,6 +34,8 @@ typedef struct Verify
 	Snapshot	snapshot;
 	ProvLog    *log;
 	ProvLog    *prev_log;		/* for single leaves, so that log keeps its run */
+	int64		log_size;		/* as seal_state says; 0 if that cannot be read (finding made) */
+	bool		usable;			/* the ledger's tables are what they are taken for */
 	ProvIdentity *identity;		/* NULL: none, or not readable (then there is a finding) */
 	int64		findings;
 
@@ -106,10 +108,16 @@ extern bool verify_image_values(Verify *v, const ProvEntry *entry, int *n, pv_na
 
 extern bool verify_is_row_image(int op);	/* insert, update, baseline */
 
+/* ---- ledger_check.c ---- */
+
+/* False, and a finding, if the ledger's tables were altered. */
+extern bool verify_ledger_usable(Verify *v);
+
 /* ---- bitmap.c ---- */
 
 typedef struct Bitmap Bitmap;
 extern Bitmap *bitmap_create(MemoryContext cxt);
+extern void bitmap_destroy(Bitmap *b);
 extern bool bitmap_test_and_set(Bitmap *b, int64 bit);	/* what it was before */
 extern bool bitmap_test(Bitmap *b, int64 bit);
 
@@ -197,6 +205,7 @@ typedef struct LogScanOptions
 	bool		all_tables;
 	int32		table_id;		/* if not all_tables: this one's only */
 	int64		since_size;
+	int64		until;			/* 0: the end; else a size at which to stop */
 	ChainSort  *chains;			/* NULL: do not collect */
 } LogScanOptions;
 
@@ -235,8 +244,15 @@ typedef struct TableState
 /* Opens a tagged table without reading it; NULL if that is not possible (findings made). */
 extern TableRows *table_rows_open(Verify *v, TableState *state);
 
+/* The layout of the table itself, and its owner. */
+extern struct ProvLayout *table_rows_layout(TableRows *rows, Oid *owner);
+
 /* Opens it and reads its rows; NULL if that is not possible (findings made). *complete: all of them. */
 extern TableRows *table_rows_begin(Verify *v, TableState *state, bool *complete);
+
+/* Number of blocks, and the rows of one of them (palloc'd). False if it cannot be read (finding made). */
+extern int64 table_rows_blocks(TableRows *rows);
+extern bool table_rows_block(TableRows *rows, int64 block, TableRow **found, int64 *n);
 extern bool table_rows_next(TableRows *rows, TableRow *row);
 extern void table_rows_end(TableRows *rows);
 
@@ -254,6 +270,19 @@ extern void verify_table_definition(Verify *v, TableState *state);
 extern void verify_triggers(Verify *v, TableState *state);
 extern char *verify_object(Verify *v, TableState *state, const ProvEntry *entry);
 
+
+/* ---- sample.c ---- */
+
+/* A random sample of leaves and rows, until the time is used. */
+extern void verify_sample(Verify *v, int64 budget_ms);
+
+/* ---- row.c ---- */
+
+/* The same for a row of the table that was met in a scan. */
+extern void verify_scanned_row(Verify *v, TableState *state, TableRows *rows, const TableRow *row);
+
+/* Questions 1 and 2 for the row whose key is in the arguments from first_key on. */
+extern void verify_one_row(Verify *v, TableState *state, FunctionCallInfo fcinfo, int first_key);
 
 /* table ids of the registry, in order */
 extern int32 *verify_registry(Verify *v, int *n);

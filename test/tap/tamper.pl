@@ -130,6 +130,19 @@ my @rounds = (
 	[ 'hash of the tree removed', "DELETE FROM provenance.tree_node WHERE index = 0", 'tile_differs', '=' ],
 	[ 'hash of the tree added', "INSERT INTO provenance.tree_node VALUES (3, 17, sha256('x')::provenance.hash)", 'tile_differs', '=' ],
 
+	# the ledger's tables themselves
+	[ 'a column of another type', "ALTER TABLE provenance.entry ALTER COLUMN commitment TYPE text USING 'x'", 'ledger_altered', '=' ],
+	[ 'a number where a checkpoint was', "ALTER EXTENSION provenance DROP VIEW provenance.status; ALTER EXTENSION provenance DROP VIEW provenance.checkpoints; DROP VIEW provenance.status, provenance.checkpoints; ALTER TABLE provenance.checkpoint_note ALTER COLUMN note TYPE int USING 5", 'ledger_altered', '=' ],
+	[ 'a number where bytes were', "ALTER TABLE provenance.leaf_run ALTER COLUMN map TYPE int USING 5", 'ledger_altered', '=' ],
+	[ 'a column dropped', "ALTER TABLE provenance.entry DROP COLUMN seed", 'ledger_altered', '=' ],
+	[ 'a table dropped', "ALTER EXTENSION provenance DROP TABLE provenance.seq_block; DROP TABLE provenance.seq_block", 'ledger_altered', '=' ],
+	[ 'a primary key dropped', "ALTER TABLE provenance.entry DROP CONSTRAINT entry_pkey", 'ledger_altered', '=' ],
+	[ 'values null', "ALTER TABLE provenance.entry ALTER COLUMN commitment DROP NOT NULL, ALTER COLUMN row_id DROP NOT NULL, ALTER COLUMN op DROP NOT NULL;
+		UPDATE provenance.entry SET commitment = NULL, row_id = NULL, op = NULL WHERE seq = $seq", 'leaf_differs' ],
+	[ 'hashes and maps null', "ALTER TABLE provenance.leaf_run ALTER COLUMN map DROP NOT NULL, ALTER COLUMN hashes DROP NOT NULL; UPDATE provenance.leaf_run SET map = NULL, hashes = NULL", 'run_invalid' ],
+	[ 'note null', "ALTER TABLE provenance.checkpoint_note ALTER COLUMN note DROP NOT NULL; UPDATE provenance.checkpoint_note SET note = NULL", 'checkpoint_invalid' ],
+	[ 'names in the registry null', "ALTER TABLE provenance.registry ALTER COLUMN table_name DROP NOT NULL, ALTER COLUMN mode DROP NOT NULL; UPDATE provenance.registry SET table_name = NULL, mode = NULL", 'table_renamed' ],
+
 	# checkpoints, keys, identity
 	[ 'root of a checkpoint changed', "UPDATE provenance.checkpoint_note SET root = sha256('x')::provenance.hash WHERE size = $size", 'checkpoint_invalid', '=' ],
 	[ 'signature of a checkpoint changed', "UPDATE provenance.checkpoint_note SET note = (left(note::text, -20) || CASE substr(note::text, length(note::text) - 19, 1) WHEN 'A' THEN 'B' ELSE 'A' END || right(note::text, 19))::provenance.checkpoint

@@ -1,0 +1,559 @@
+/*
+ * row.c: one row: its chain, from the newest entry back to the first, and the
+ * row itself against its last image.
+ *
+ * The newest entry comes from the table of heads, each earlier one from the
+ * predecessor that the log's map names; the leaf index falls with every step,
+ * so the walk ends whatever the map says. That makes it cheap, and is what it
+ * cannot detect: an entry of the row that heads and predecessors both pass
+ * over. verify_table() reads the whole log and does not rely on either.
+ *
+ * Keys are given as values; equal values may have several texts (1.0, 1.00), and
+ * the identity of a row is made of texts. So the row is looked for in the table
+ * by the key's own operators, and the chain followed is that of the text found
+ * there and, where that differs, that of the text given.
+ *
+ * The look-up runs as the table's owner, below row security, in a
+ * security-restricted operation, since the operators may be the users'.
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_operator.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/syscache.h"
+#include "utils/typcache.h"
+
+#include "ledger/row_image.h"
+#include "types/types.h"
+#include "verify/verify.h"
+
+/* The key asked for, as values of the key columns' types. */
+typedef struct RowKey
+{
+	Verify	   *v;
+	TableState *state;
+	ProvLayout *layout;
+	Oid			owner;
+	int			n;
+	Oid			types[INDEX_MAX_KEYS];
+	Datum		values[INDEX_MAX_KEYS];
+	ProvOutput	outputs[INDEX_MAX_KEYS];
+	pv_value	texts[INDEX_MAX_KEYS];
+	bool		found;			/* in the table */
+	TableRow	row;
+} RowKey;
+
+static void
+wrong_number(const RowKey *key, int n)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("wrong number of key values for table %s", key->state->name),
+			 errdetail("%d given, %d expected.", n, key->layout->nkeys)));
+}
+
+/* A value of whatever type as one of the key column's type. */
+static Datum
+convert(Datum value, Oid from, Oid to, int32 typmod)
+{
+	Oid			fn;
+	Oid			ioparam;
+	bool		isvarlena;
+	char	   *text;
+
+	if (from == to && typmod < 0)
+		return value;
+	getTypeOutputInfo(from, &fn, &isvarlena);
+	text = OidOutputFunctionCall(fn, value);
+	getTypeInputInfo(to, &fn, &ioparam);
+	return OidInputFunctionCall(fn, text, ioparam, typmod);
+}
+
+static void
+get_key(FunctionCallInfo fcinfo, int first, RowKey *key)
+{
+	int			n = PG_NARGS() - first;
+	Datum	   *args = palloc(sizeof(Datum) * (n + 1));
+	bool	   *nulls = palloc(sizeof(bool) * (n + 1));
+	Oid			array_type = InvalidOid;
+	int			i;
+
+	if (get_fn_expr_variadic(fcinfo->flinfo))
+	{
+		int16		len;
+		bool		byval;
+		char		align;
+
+		if (PG_ARGISNULL(first))
+			wrong_number(key, 0);
+		array_type = get_base_element_type(get_fn_expr_argtype(fcinfo->flinfo, first));
+		get_typlenbyvalalign(array_type, &len, &byval, &align);
+		deconstruct_array(PG_GETARG_ARRAYTYPE_P(first), array_type, len, byval, align, &args, &nulls, &n);
+	}
+	else
+		for (i = 0; i < n; i++)
+		{
+			args[i] = PG_GETARG_DATUM(first + i);
+			nulls[i] = PG_ARGISNULL(first + i);
+		}
+
+	if (n != key->layout->nkeys)
+		wrong_number(key, n);
+	key->n = n;
+	for (i = 0; i < n; i++)
+	{
+		Oid			type = OidIsValid(array_type) ? array_type : get_fn_expr_argtype(fcinfo->flinfo, first + i);
+		int32		typmod;
+		Oid			collation;
+
+		if (nulls[i])
+			ereport(ERROR,
+					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+					 errmsg("a key value must not be null")));
+		get_atttypetypmodcoll(key->state->relid, key->layout->attnums[key->layout->keys[i]],
+							  &key->types[i], &typmod, &collation);
+		key->values[i] = convert(args[i], type, key->types[i], typmod);
+	}
+}
+
+static void
+output_key(void *arg)
+{
+	RowKey	   *key = arg;
+	int			i;
+
+	for (i = 0; i < key->n; i++)
+		key->texts[i] = prov_output(&key->outputs[i], key->values[i]);
+}
+
+static void
+key_texts(RowKey *key)
+{
+	int			needs = 0;
+	int			i;
+
+	for (i = 0; i < key->n; i++)
+	{
+		prov_output_init(&key->outputs[i], key->types[i], CurrentMemoryContext);
+		needs |= key->outputs[i].needs;
+	}
+	prov_canonical_run(needs, key->owner, output_key, key);
+}
+
+static bool
+lookup_query(RowKey *key, StringInfo query)
+{
+	int			i;
+
+	initStringInfo(query);
+	appendStringInfo(query, "SELECT t.tableoid, t.ctid FROM %s%s t WHERE ",
+					 get_rel_relkind(key->state->relid) == RELKIND_PARTITIONED_TABLE ? "" : "ONLY ",
+					 quote_qualified_identifier(get_namespace_name(get_rel_namespace(key->state->relid)),
+												get_rel_name(key->state->relid)));
+	for (i = 0; i < key->n; i++)
+	{
+		Oid			op = lookup_type_cache(key->types[i], TYPECACHE_EQ_OPR)->eq_opr;
+		HeapTuple	tup = SearchSysCache1(OPEROID, ObjectIdGetDatum(op));
+		Form_pg_operator form;
+
+		if (!HeapTupleIsValid(tup))
+			return false;
+		form = (Form_pg_operator) GETSTRUCT(tup);
+		appendStringInfo(query, "%st.%s OPERATOR(%s.%s) $%d", i == 0 ? "" : " AND ",
+						 quote_identifier(get_attname(key->state->relid, key->layout->attnums[key->layout->keys[i]], false)),
+						 quote_identifier(get_namespace_name(form->oprnamespace)), NameStr(form->oprname), i + 1);
+		ReleaseSysCache(tup);
+	}
+	return true;
+}
+
+/* Where the row is in the table. */
+static void
+find_row(void *arg)
+{
+	RowKey	   *key = arg;
+	StringInfoData query;
+	Oid			save_user;
+	int			save_sec;
+
+	if (!lookup_query(key, &query))
+		return;
+	GetUserIdAndSecContext(&save_user, &save_sec);
+	SetUserIdAndSecContext(key->owner, save_sec | SECURITY_RESTRICTED_OPERATION | SECURITY_NOFORCE_RLS);
+	SPI_connect();
+	if (SPI_execute_with_args(query.data, key->n, key->types, key->values, NULL, true, 1) != SPI_OK_SELECT)
+		elog(ERROR, "looking up a key failed: %s", query.data);
+	if (SPI_processed > 0)
+	{
+		HeapTuple	tup = SPI_tuptable->vals[0];
+		bool		isnull;
+
+		key->found = true;
+		key->row.tableoid = DatumGetObjectId(SPI_getbinval(tup, SPI_tuptable->tupdesc, 1, &isnull));
+		key->row.tid = *(ItemPointer) DatumGetPointer(SPI_getbinval(tup, SPI_tuptable->tupdesc, 2, &isnull));
+	}
+	SPI_finish();
+	SetUserIdAndSecContext(save_user, save_sec);
+}
+
+/* ---- the chain ---- */
+
+typedef struct Walk
+{
+	Verify	   *v;
+	TableState *state;
+	uint8		id[PV_ROW_ID_LEN];
+
+	int64		leaf;			/* to be read */
+	pv_hash		head_hash;
+	bool		found_leaf;
+	bool		found_entry;
+	bool		found_prev;
+	ProvLeafRef ref;
+	ProvEntry	entry;
+	pv_hash		prev;
+
+	bool		any_state;		/* what the row is, as its newest entry says */
+	bool		exists;
+	int64		state_leaf;		/* -1: not sealed */
+	ProvEntry	last;
+	int64		erased;
+	int64		erase_entries;
+	int64		unsealed;
+} Walk;
+
+static void
+read_head(void *arg)
+{
+	Walk	   *w = arg;
+
+	w->leaf = prov_log_head(w->v->log, w->id, w->state->table_id, &w->head_hash);
+}
+
+static void
+read_step(void *arg)
+{
+	Walk	   *w = arg;
+	ProvLeafRef prev;
+
+	w->found_entry = w->found_prev = false;
+	w->found_leaf = prov_log_leaf(w->v->log, w->leaf, &w->ref);
+	if (!w->found_leaf)
+		return;
+	w->found_entry = prov_entry_fetch(w->ref.xid, w->ref.seq, w->v->snapshot, true, &w->entry);
+	if (w->ref.prev_leaf >= 0 && w->ref.prev_leaf < w->leaf &&
+		prov_log_leaf(w->v->prev_log, w->ref.prev_leaf, &prev))
+	{
+		w->found_prev = true;
+		w->prev = prev.hash;
+	}
+}
+
+static void
+take_entry(Walk *w, int64 leaf)
+{
+	if (w->entry.image == NULL || w->entry.erased)
+		w->erased++;
+	if (w->entry.op == PV_OP_ERASE)
+		w->erase_entries++;
+	else if (verify_is_row_image(w->entry.op) || w->entry.op == PV_OP_DELETE)
+	{
+		w->any_state = true;
+		w->exists = w->entry.op != PV_OP_DELETE;
+		w->state_leaf = leaf;
+		w->last = w->entry;
+	}
+}
+
+static void
+check_image(Walk *w, int64 leaf, const char *object, ImageState *image, pv_hash *given)
+{
+	*image = verify_image(w->v, &w->entry, leaf, object, given);
+	if (*image == IMAGE_GOOD)
+		verify_row_identity(w->v, &w->entry, leaf, object);
+}
+
+static void
+check_step(Walk *w)
+{
+	Verify	   *v = w->v;
+	char	   *object = verify_object(v, w->state, &w->entry);
+	bool		has_prev = w->ref.prev_leaf >= 0;
+	ImageState	image;
+	pv_hash		given;
+	pv_hash		computed;
+
+	if (w->entry.table_id != w->state->table_id || memcmp(w->entry.row_id, w->id, PV_ROW_ID_LEN) != 0)
+		verify_finding(v, "chain_differs", SEV_ERROR, object, w->entry.seq, w->leaf,
+					   "The chain of the row leads to an entry of another row.");
+	check_image(w, w->leaf, object, &image, &given);
+	verify_leaf_hash(&w->entry, &w->entry.commitment, has_prev ? &w->prev : NULL, &computed);
+	if (pv_hash_equal(&computed, &w->ref.hash))
+	{
+		if (image == IMAGE_OTHER)
+			verify_finding(v, "image_differs", SEV_ERROR, object, w->entry.seq, w->leaf,
+						   "Image, seed, shape or context of the entry were changed: they do not give its commitment, which is the one in the log.");
+		return;
+	}
+	if (image == IMAGE_OTHER)
+	{
+		pv_hash		other;
+
+		verify_leaf_hash(&w->entry, &given, has_prev ? &w->prev : NULL, &other);
+		if (pv_hash_equal(&other, &w->ref.hash))
+		{
+			verify_finding(v, "commitment_differs", SEV_ERROR, object, w->entry.seq, w->leaf,
+						   "The stored commitment of the entry was changed: its image gives the one in the log.");
+			return;
+		}
+	}
+	if (verify_hash_in_tree(v, w->leaf, &computed) == 1)
+		verify_finding(v, "tile_differs", SEV_ERROR, object, w->entry.seq, w->leaf,
+					   "The stored hash of the leaf was changed: the entry gives what the signed checkpoint has.");
+	else
+		verify_finding(v, "leaf_differs", SEV_ERROR, object, w->entry.seq, w->leaf,
+					   "Operation, time, transaction, predecessor or commitment of the entry were changed, or its predecessor's hash: they do not give the hash of its leaf.");
+}
+
+static void
+walk_sealed(Walk *w)
+{
+	Verify	   *v = w->v;
+	const char *name = w->state->name;
+	int64		n = 0;
+	bool		newest = true;
+
+	if (!verify_try(v, read_head, w))
+	{
+		verify_finding(v, "unreadable", SEV_ERROR, name, -1, -1, "The head of the row's chain cannot be read: %s", v->fault);
+		return;
+	}
+	while (w->leaf >= 0)
+	{
+		if (!verify_try(v, read_step, w))
+		{
+			verify_finding(v, "unreadable", SEV_ERROR, name, -1, w->leaf, "An entry of the row cannot be read: %s", v->fault);
+			return;
+		}
+		if (!w->found_leaf)
+		{
+			verify_finding(v, "leaf_missing", SEV_ERROR, name, -1, w->leaf, "A leaf of the row's chain is missing, or its run does not decode.");
+			return;
+		}
+		if (newest && !pv_hash_equal(&w->head_hash, &w->ref.hash))
+			verify_finding(v, "head_differs", SEV_WARNING, name, w->ref.seq, w->leaf,
+						   "The table of heads has another hash for the last leaf of this row chain.");
+		newest = false;
+		if (w->ref.prev_leaf < -1 || w->ref.prev_leaf >= w->leaf)
+		{
+			verify_finding(v, "predecessor_invalid", SEV_ERROR, name, w->ref.seq, w->leaf,
+						   "The predecessor is not an earlier leaf.");
+			return;
+		}
+		if (!w->found_entry)
+			verify_finding(v, "entry_missing", SEV_ERROR, name, w->ref.seq, w->leaf,
+						   "The log has a leaf for this entry, and the entry is not there.");
+		else
+		{
+			bool		had_state = w->any_state;
+			ProvEntry	last = w->last;
+			bool		exists = w->exists;
+			int64		state_leaf = w->state_leaf;
+
+			if (w->ref.prev_leaf >= 0 && !w->found_prev)
+				memset(&w->prev, 0, sizeof(w->prev));
+			check_step(w);
+			take_entry(w, w->leaf);
+			if (had_state)
+			{
+				/* backwards: the newest counts */
+				w->last = last;
+				w->exists = exists;
+				w->state_leaf = state_leaf;
+			}
+		}
+		w->leaf = w->ref.prev_leaf;
+		verify_progress(v, ++n);
+	}
+}
+
+/* Events of the table after the newest sealed entry: was it tagged again? */
+static void
+walk_table_chain(void *arg)
+{
+	Walk	   *w = arg;
+	HeapTuple	tup = prov_fetch1(PROV_TABLE_HEAD, Int32GetDatum(w->state->table_id), w->v->snapshot);
+	bool		isnull = true;
+	int64		leaf = -1;
+
+	if (HeapTupleIsValid(tup))
+		leaf = DatumGetInt64(heap_getattr(tup, A_THEAD_LAST_LEAF, prov_tupdesc(PROV_TABLE_HEAD), &isnull));
+	while (!isnull && leaf > w->state_leaf)
+	{
+		ProvLeafRef ref;
+		ProvEntry	event;
+
+		CHECK_FOR_INTERRUPTS();
+		if (!prov_log_leaf(w->v->log, leaf, &ref))
+			return;
+		if (prov_entry_fetch(ref.xid, ref.seq, w->v->snapshot, false, &event) && event.op == PV_OP_TAG)
+			w->exists = false;
+		if (ref.prev_leaf >= leaf)
+			return;
+		leaf = ref.prev_leaf;
+	}
+}
+
+static void
+walk_unsealed(void *arg)
+{
+	Walk	   *w = arg;
+	ProvUnsealedScan *scan = prov_unsealed_open(w->v->snapshot);
+	ProvEntry	entry;
+
+	while (prov_unsealed_next(scan, &entry))
+	{
+		ImageState	image;
+		pv_hash		given;
+		char	   *object;
+
+		CHECK_FOR_INTERRUPTS();
+		if (entry.table_id != w->state->table_id)
+			continue;
+		if (entry.op == PV_OP_TRUNCATE || entry.op == PV_OP_TAG)
+			w->exists = false;
+		if (memcmp(entry.row_id, w->id, PV_ROW_ID_LEN) != 0 ||
+			!prov_entry_fetch(entry.xid, entry.seq, w->v->snapshot, true, &w->entry))
+			continue;
+		object = verify_object(w->v, w->state, &w->entry);
+		check_image(w, -1, object, &image, &given);
+		if (image == IMAGE_OTHER)
+			verify_finding(w->v, "image_differs", SEV_ERROR, object, w->entry.seq, -1,
+						   "Image, seed, shape or context of the entry, which is not sealed yet, do not give its commitment.");
+		take_entry(w, -1);
+	}
+	prov_unsealed_close(scan);
+}
+
+static Walk *
+walk_chain(Verify *v, TableState *state, const uint8 *id)
+{
+	Walk	   *w = palloc0(sizeof(Walk));
+
+	w->v = v;
+	w->state = state;
+	w->state_leaf = -1;
+	memcpy(w->id, id, PV_ROW_ID_LEN);
+	walk_sealed(w);
+	if (w->exists && !verify_try(v, walk_table_chain, w))
+		verify_finding(v, "unreadable", SEV_ERROR, state->name, -1, -1, "The events of the table cannot be read: %s", v->fault);
+	if (!verify_try(v, walk_unsealed, w))
+		verify_finding(v, "unreadable", SEV_ERROR, state->name, -1, -1,
+					   "The entries not yet in the log cannot be read: %s", v->fault);
+	if (w->erased > 0 && w->erase_entries == 0)
+		verify_finding(v, "image_missing", SEV_ERROR, state->name, -1, -1,
+					   "Image or seed of " INT64_FORMAT " entries of the row are gone, and no entry of the row says that they were erased.",
+					   w->erased);
+	return w;
+}
+
+/* row NULL: the table has none */
+static void
+compare(Verify *v, TableState *state, TableRows *rows, const TableRow *row, const Walk *w)
+{
+	char	   *columns;
+
+	if (row == NULL)
+	{
+		if (w->exists)
+			verify_finding(v, "row_missing", SEV_ERROR, verify_object(v, state, &w->last), w->last.seq, w->state_leaf,
+						   "The row's history says that it exists, the table has no such row.");
+		return;
+	}
+	if (!w->exists)
+	{
+		verify_finding(v, "row_unrecorded", SEV_ERROR, table_row_object(rows, state, row), -1, -1,
+					   "The table has this row, its history says that there is none.");
+		return;
+	}
+	if (w->last.image == NULL)
+		return;
+	columns = table_row_difference(rows, row, &w->last);
+	if (columns != NULL)
+		verify_finding(v, "row_differs", SEV_ERROR, verify_object(v, state, &w->last), w->last.seq, w->state_leaf,
+					   "The row differs from its last entry in: %s.", columns);
+}
+
+static bool
+identity_of(Verify *v, TableState *state, const pv_value *texts, int n, uint8 id[PV_ROW_ID_LEN])
+{
+	return pv_row_identity(prov_hasher(), v->identity->row_key, (uint32) state->table_id, texts, n, id) == PV_OK;
+}
+
+void
+verify_one_row(Verify *v, TableState *state, FunctionCallInfo fcinfo, int first_key)
+{
+	RowKey		key = {.v = v, .state = state};
+	TableRows  *rows;
+	uint8		given[PV_ROW_ID_LEN];
+	uint8		found[PV_ROW_ID_LEN];
+	Walk	   *w;
+
+	if (v->identity == NULL || state->table == NULL)
+		return;
+	if (state->tagged)
+		verify_table_definition(v, state);
+	if (!OidIsValid(state->relid) || (rows = table_rows_open(v, state)) == NULL)
+		return;					/* there is a finding */
+	verify_progress_begin(v, "entries of the row", 0);
+	key.layout = table_rows_layout(rows, &key.owner);
+	get_key(fcinfo, first_key, &key);
+	key_texts(&key);
+	if (!identity_of(v, state, key.texts, key.n, given))
+		return;
+	if (!verify_try(v, find_row, &key))
+	{
+		verify_finding(v, "unreadable", SEV_ERROR, state->name, -1, -1, "The row cannot be looked up: %s", v->fault);
+		return;
+	}
+
+	memcpy(found, given, PV_ROW_ID_LEN);
+	if (key.found)
+	{
+		const pv_name *names;
+		pv_value   *values;
+		pv_value	texts[INDEX_MAX_KEYS];
+		int			n;
+
+		if (!table_row_values(rows, &key.row, &n, &names, &values))
+		{
+			verify_finding(v, "unreadable", SEV_ERROR, state->name, -1, -1, "The row cannot be read.");
+			return;
+		}
+		prov_pick_key(key.layout, values, texts);
+		(void) identity_of(v, state, texts, key.n, found);
+	}
+	w = walk_chain(v, state, found);
+	if (state->tagged)
+		compare(v, state, rows, key.found ? &key.row : NULL, w);
+	if (memcmp(found, given, PV_ROW_ID_LEN) != 0)
+	{
+		/* no row bears this text of the key any more */
+		w = walk_chain(v, state, given);
+		if (state->tagged)
+			compare(v, state, rows, NULL, w);
+	}
+	table_rows_end(rows);
+}
+
+void
+verify_scanned_row(Verify *v, TableState *state, TableRows *rows, const TableRow *row)
+{
+	compare(v, state, rows, row, walk_chain(v, state, row->row_id));
+}

@@ -1,0 +1,117 @@
+# Verification where a regression test cannot go: a log of more than 65,536
+# leaves (a hash of tile level 2), a hot standby, a copy of the database, pages
+# that cannot be read, a cancelled verification.
+use strict;
+use warnings;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $node = PostgreSQL::Test::Cluster->new('verify');
+$node->init(allows_streaming => 1);
+$node->append_conf('postgresql.conf', "fsync = off\nmax_worker_processes = 16\nautovacuum = off\n");
+$node->start;
+
+sub sql { return $node->safe_psql('postgres', $_[0]); }
+
+# The codes found, without an error.
+sub codes
+{
+	my ($where, $call, $db) = @_;
+	my ($out, $err) = ('', '');
+	my $rc = $where->psql($db // 'postgres',
+		"SET client_min_messages = warning; SELECT coalesce(string_agg(DISTINCT code, ' ' ORDER BY code), '') FROM provenance.$call",
+		stdout => \$out, stderr => \$err);
+	return $rc == 0 ? $out : "error: $err";
+}
+
+my $origin = 'verify-' . int(rand(1e9)) . '.example';
+sql("CREATE EXTENSION provenance; SELECT provenance.setup('$origin');
+CREATE TABLE contact (id int PRIMARY KEY, name text, note text);
+SELECT provenance.tag('contact'); SELECT provenance.stop_worker();");
+sql("INSERT INTO contact SELECT i, 'name ' || i, repeat('x', 200) FROM generate_series(1, 66000) i");
+sql("SELECT provenance.seal()");
+sql("UPDATE contact SET name = 'x' WHERE id % 20 = 0");
+my $kept = sql("SELECT encode(provenance.note(provenance.seal()), 'hex')");
+my $kept_call = "verify_checkpoint(convert_from(decode('$kept', 'hex'), 'UTF8')::provenance.checkpoint)";
+
+cmp_ok(sql("SELECT log_size FROM provenance.status"), '>', 65536, 'the log has a hash of tile level 2');
+is(sql("SELECT count(*) FROM provenance.tree_node WHERE level = 2"), '1', 'which is stored');
+is(codes($node, 'verify()'), '', 'a log of more than 65,536 leaves is intact');
+is(codes($node, 'verify_log(65536)'), '', 'and from 65,536 leaves on');
+is(codes($node, 'verify_log(66000)'), '', 'and from a size in the middle of a tile on');
+is(codes($node, 'verify_log(100000)'), 'checkpoint_beyond_log', 'it has no leaves beyond its size');
+is(codes($node, $kept_call), '', 'and extends a kept checkpoint');
+is( $node->safe_psql('postgres', "BEGIN; SET LOCAL session_replication_role = replica;
+		UPDATE provenance.tree_node SET hash = sha256('x')::provenance.hash WHERE level = 2;
+		SELECT string_agg(code || ' ' || object, ', ') FROM provenance.verify_log(); ROLLBACK"),
+	'tile_differs tree_node 2/0', 'a changed hash of level 2 is named');
+
+# A standby: the same, though nothing can be written there.
+$node->backup('b');
+my $standby = PostgreSQL::Test::Cluster->new('standby');
+$standby->init_from_backup($node, 'b', has_streaming => 1);
+$standby->start;
+$node->wait_for_catchup($standby, 'replay', $node->lsn('insert'));
+is(codes($standby, 'verify()'), '', 'intact on a standby');
+is(codes($standby, "verify_row('contact', 20)"), '', 'one row on a standby');
+is(codes($standby, $kept_call), '', 'a kept checkpoint on a standby');
+is(codes($standby, "verify(0, '1 s')"), '', 'a sample on a standby');
+$standby->stop;
+
+# A copy of the database: nothing of it was changed.
+sql("SELECT pg_sleep(1.5)");
+sql("CREATE DATABASE copy TEMPLATE postgres");
+is(codes($node, 'verify()', 'copy'), '', 'a copy of the database is intact');
+$node->safe_psql('copy', "UPDATE contact SET name = 'y' WHERE id = 7");
+is(codes($node, 'verify()', 'copy'), '', 'and after a change that is not sealed yet');
+
+# A verification can be cancelled.
+my ($out, $err) = ('', '');
+$node->psql('postgres', "SET statement_timeout = '100 ms'; SELECT * FROM provenance.verify()", stdout => \$out, stderr => \$err);
+like($err, qr/canceling statement due to statement timeout/, 'it can be cancelled');
+
+# Pages that cannot be read.
+sub damage
+{
+	my ($relation, $block) = @_;
+	my $path = $node->data_dir . '/' . sql("SELECT pg_relation_filepath('$relation')");
+	my $good;
+
+	$node->stop;
+	open(my $fh, '+<:raw', $path) or die "$path: $!";
+	seek($fh, $block * 8192, 0);
+	read($fh, $good, 8192) == 8192 or die "$path is too short";
+	seek($fh, $block * 8192, 0);
+	print $fh "\xff" x 64;
+	close $fh;
+	$node->start;
+	return sub {
+		$node->stop;
+		open(my $h, '+<:raw', $path) or die "$path: $!";
+		seek($h, $block * 8192, 0);
+		print $h $good;
+		close $h;
+		$node->start;
+	};
+}
+
+foreach my $relation ('provenance.entry', 'provenance.leaf_run', 'provenance.seq_block', 'provenance.checkpoint_note',
+	'provenance.context', 'provenance.shape', 'provenance.head', 'provenance.registry', 'provenance.log_identity',
+	'provenance.seal_state', 'provenance.tree_node', 'provenance.log_key')
+{
+	my $repair = damage($relation, 0);
+	my $found = codes($node, 'verify()');
+	like($found, qr/unreadable|identity_invalid/, "a damaged page of $relation is a finding") or diag($found);
+	$found = codes($node, $kept_call);
+	unlike($found, qr/error/, "and no error of verify_checkpoint()");
+	$found = codes($node, "verify_row('contact', 20)");
+	unlike($found, qr/error/, "nor of verify_row()");
+	$repair->();
+}
+my $repair = damage('contact', 3);
+is(codes($node, 'verify()'), 'unreadable', 'a damaged page of a tagged table is one finding');
+$repair->();
+is(codes($node, 'verify()'), '', 'and all is intact again');
+
+done_testing();
