@@ -154,7 +154,7 @@ check_key(const ProvStateDir *dir, const ProvIdentity *identity)
 	char	   *reason = NULL;
 	ProvKey    *key = NULL;
 
-	prov_key_settings_database(&settings);
+	prov_key_settings(&settings);
 	if (vkey == NULL)
 		refuse("The log's verifier key is missing", NULL);
 	key = prov_key_find(dir, identity->full_origin, vkey, false, &settings, &reason);
@@ -169,15 +169,14 @@ check_key(const ProvStateDir *dir, const ProvIdentity *identity)
 static char *
 state_directory(const ProvIdentity *identity, bool may_make)
 {
-	char	   *configured = prov_setting_of_database("provenance.state_directory");
-	char	   *path = prov_state_directory_of(configured, identity->state_directory);
+	char	   *path = prov_state_directory_find(identity->state_directory);
 	struct stat st;
 	bool		inside;
 
 	if (stat(path, &st) != 0)
 	{
 		check_no_state(identity, path, may_make);
-		path = prov_state_directory_make(configured, &inside);
+		path = prov_state_directory_make(prov_setting_of_database("provenance.state_directory"), &inside);
 		if (inside)
 			prov_warn_inside(path);
 	}

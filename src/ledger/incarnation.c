@@ -147,14 +147,13 @@ update_identity(int incarnation, const char *path)
 static char *
 state_directory(const ProvIdentity *identity)
 {
-	char	   *configured = prov_setting_of_database("provenance.state_directory");
-	char	   *path = prov_state_directory_of(configured, identity->state_directory);
+	char	   *path = prov_state_directory_find(identity->state_directory);
 	struct stat st;
 	bool		inside;
 
 	if (stat(path, &st) == 0)
 		return path;
-	path = prov_state_directory_make(configured, &inside);
+	path = prov_state_directory_make(prov_setting_of_database("provenance.state_directory"), &inside);
 	if (inside)
 		prov_warn_inside(path);
 	return path;

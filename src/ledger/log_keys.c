@@ -107,15 +107,7 @@ prov_keys_overlap(const ProvLogKey *keys, int n, int overlap)
 }
 
 void
-prov_key_settings_worker(ProvKeySettings *out)
-{
-	out->signing_key = prov_signing_key ? prov_signing_key : "";
-	out->previous = prov_previous_signing_key ? prov_previous_signing_key : "";
-	out->overlap = prov_key_overlap;
-}
-
-void
-prov_key_settings_database(ProvKeySettings *out)
+prov_key_settings(ProvKeySettings *out)
 {
 	char	   *overlap = prov_setting_of_database("provenance.key_overlap");
 

@@ -20,18 +20,8 @@
 
 #include "ledger/settings.h"
 #include "ledger/signer.h"
-#include "ledger/worker.h"
 
 #define PROMPT "Passphrase of the signing key: "
-
-/* Of the worker's settings or, in a session, of the database's. */
-static const char *
-configured_command(void)
-{
-	if (prov_in_worker)
-		return prov_passphrase_command ? prov_passphrase_command : "";
-	return prov_setting_of_database("provenance.signing_key_passphrase_command");
-}
 
 static char *
 expand(const char *command)
@@ -60,7 +50,7 @@ expand(const char *command)
 bool
 prov_passphrase(char *buf, Size cap, char **reason)
 {
-	const char *command = configured_command();
+	const char *command = prov_setting_of_database("provenance.signing_key_passphrase_command");
 	FILE	   *pipe;
 	bool		got;
 	Size		len;

@@ -236,7 +236,7 @@ sign_locked(const ProvStateDir *dir, const ProvIdentity *identity, ProvLog *log,
 		return true;
 
 	/* the keys, before the state is moved */
-	prov_key_settings_worker(&settings);
+	prov_key_settings(&settings);
 	if (!prov_signers_load(dir, origin, identity->incarnation, size, &settings, &signers, reason))
 		return false;
 

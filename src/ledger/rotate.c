@@ -156,13 +156,12 @@ provenance_rotate_key(PG_FUNCTION_ARGS)
 	LockRelationOid(prov_relid(PROV_LOG_IDENTITY), ShareRowExclusiveLock);
 	r.identity = prov_identity(false);
 	prov_lock_sealer_xact();
-	prov_key_settings_database(&r.settings);
+	prov_key_settings(&r.settings);
 	r.keys = prov_log_keys(r.identity->incarnation, &r.nkeys);
 	if (r.nkeys == 0)
 		refuse("The log's verifier key is missing", NULL);
 
-	if (!prov_state_lock(prov_state_directory_of(prov_setting_of_database("provenance.state_directory"),
-												 r.identity->state_directory), &r.dir, &reason))
+	if (!prov_state_lock(prov_state_directory_find(r.identity->state_directory), &r.dir, &reason))
 		refuse(psprintf("Of the signer's state, %s", reason), NULL);
 	check_state(&r);
 	if (r.settings.signing_key[0] != '\0')

@@ -71,12 +71,6 @@ extern char *prov_state_directory_find(const char *remembered);
 extern bool prov_state_lock(const char *path, ProvStateDir *dir, char **reason);
 extern void prov_state_unlock(ProvStateDir *dir);
 
-/*
- * The same with the setting given, for a session, whose own values do not
- * count.
- */
-extern char *prov_state_directory_of(const char *configured, const char *remembered);
-
 /* "<directory>/<hex SHA-256 of origin>.<suffix>" */
 extern char *prov_state_path(const ProvStateDir *dir, const char *origin, const char *suffix);
 
@@ -166,9 +160,8 @@ typedef struct ProvKeySettings
 	int			overlap;
 } ProvKeySettings;
 
-/* Those of this worker; those of the database, for a session. */
-extern void prov_key_settings_worker(ProvKeySettings *out);
-extern void prov_key_settings_database(ProvKeySettings *out);
+/* As the database has them now: a standing worker may have connected long ago. */
+extern void prov_key_settings(ProvKeySettings *out);
 
 /* The keys that sign a head, the older first. */
 typedef struct ProvSigners

@@ -182,15 +182,10 @@ prov_state_directory_make(const char *configured, bool *inside)
 char *
 prov_state_directory_find(const char *remembered)
 {
-	return prov_state_directory_of(prov_state_directory, remembered);
-}
-
-char *
-prov_state_directory_of(const char *configured, const char *remembered)
-{
+	char	   *configured = prov_setting_of_database("provenance.state_directory");
 	char	   *inner;
 
-	if (configured && configured[0] != '\0')
+	if (configured[0] != '\0')
 	{
 		char	   *path = pstrdup(configured);
 

@@ -38,6 +38,7 @@ typedef struct LogKeys
 	int32	   *incarnations;
 	int64	   *sizes;			/* since_size */
 	char	  **vkeys;
+	bool	   *recorded;		/* by an entry: a handover, or a new incarnation */
 } LogKeys;
 
 typedef struct NoteKeys
@@ -109,6 +110,61 @@ read_keys(Verify *v)
 		verify_finding(v, "unreadable", SEV_ERROR, "log_key", -1, -1, "The log's keys cannot be read: %s", v->fault);
 	}
 	return keys;
+}
+
+/* Marks the keys that a column of one of the extension's own tables names. */
+static void
+mark_recorded(LogKeys *keys, ProvRel rel, AttrNumber vkey_attno)
+{
+	TupleDesc	desc = prov_tupdesc(rel);
+	ProvScan	scan;
+	HeapTuple	tup;
+
+	prov_scan_begin_ordered(&scan, rel, keys->v->snapshot, 0, NULL);
+	while (HeapTupleIsValid(tup = prov_scan_next(&scan, ForwardScanDirection)))
+	{
+		bool		isnull;
+		Datum		d = heap_getattr(tup, vkey_attno, desc, &isnull);
+		char	   *vkey = isnull ? NULL : TextDatumGetCString(d);
+		int			i;
+
+		for (i = 0; i < keys->n; i++)
+			keys->recorded[i] |= vkey != NULL && strcmp(keys->vkeys[i], vkey) == 0;
+	}
+	prov_scan_end(&scan);
+}
+
+static void
+collect_recorded(void *arg)
+{
+	mark_recorded(arg, PROV_KEY_HANDOVER, A_HAND_NEW);
+	mark_recorded(arg, PROV_INCARNATION, A_INC_VKEY);
+}
+
+/* Every key but that of setup() came with an entry that names it. */
+static void
+check_recorded(Verify *v, LogKeys *keys)
+{
+	bool		first = true;
+	int			i;
+
+	keys->recorded = palloc0(sizeof(bool) * (keys->n + 1));
+	if (!verify_try(v, collect_recorded, keys))
+	{
+		verify_finding(v, "unreadable", SEV_ERROR, "key_handover", -1, -1,
+					   "How the log's keys came about cannot be read: %s", v->fault);
+		return;
+	}
+	for (i = 0; i < keys->n; i++)
+	{
+		if (keys->recorded[i])
+			continue;
+		if (first && keys->incarnations[i] == 1 && keys->sizes[i] == 0)
+			first = false;
+		else
+			verify_finding(v, "key_unrecorded", SEV_ERROR, "log_key", -1, -1,
+						   "No entry of the log says how the key %s came about.", keys->vkeys[i]);
+	}
 }
 
 /* Is the checkpoint signed, and by a key whose time was not over? */
@@ -282,6 +338,7 @@ verify_checkpoints(Verify *v, int64 since_size, int64 *n)
 	if (v->identity == NULL)
 		return NULL;
 	keys = read_keys(v);
+	check_recorded(v, keys);
 	if (!verify_try(v, collect_notes, &notes))
 		verify_finding(v, "unreadable", SEV_ERROR, "checkpoint_note", -1, -1,
 					   "The checkpoints cannot be read: %s", v->fault);
