@@ -182,6 +182,29 @@ ALTER TABLE contact FORCE ROW LEVEL SECURITY;
 SELECT history('contact', 2);	-- fails
 ALTER TABLE contact NO FORCE ROW LEVEL SECURITY;
 
+-- The check of a domain is the owner's code, and runs as the owner, whoever asks.
+CREATE FUNCTION who(int) RETURNS boolean LANGUAGE plpgsql AS $$
+BEGIN
+	RAISE NOTICE 'checked by %', current_user;
+	RETURN true;
+END $$;
+CREATE DOMAIN checked AS int CHECK (crm.who(VALUE));
+CREATE TYPE with_checked AS (n checked);
+SET client_min_messages = warning;
+CREATE TABLE domain_key (k checked PRIMARY KEY);
+CREATE TABLE composite_key (k with_checked PRIMARY KEY);
+SELECT provenance.tag('domain_key'), provenance.tag('composite_key');
+INSERT INTO domain_key VALUES (1);
+INSERT INTO composite_key VALUES ('(1)');
+RESET client_min_messages;
+RESET ROLE;
+SELECT op FROM history('domain_key', 1);
+SELECT op FROM history('composite_key', '(1)'::text);
+SELECT code FROM verify_row('domain_key', 1);
+SELECT code FROM verify_row('composite_key', '(1)'::text);
+SELECT current_user = session_user AS restored;
+:as_owner;
+
 -- Untagged, the history stays; a table never tagged has none.
 SELECT provenance.untag('line');
 INSERT INTO line VALUES ('unrecorded', 9, 'ab');

@@ -351,3 +351,31 @@ prov_canonical_run(int needs, Oid owner, void (*fn) (void *), void *arg)
 	else
 		fn(arg);
 }
+
+Datum
+prov_value_as(Datum value, Oid from, Oid to, int32 typmod, Oid owner)
+{
+	Oid			save_user;
+	int			save_sec;
+	int			nest;
+	Oid			fn;
+	Oid			ioparam;
+	bool		isvarlena;
+	char	   *text;
+
+	if (from == to && typmod < 0)
+		return value;
+	getTypeOutputInfo(from, &fn, &isvarlena);
+	text = OidOutputFunctionCall(fn, value);
+	getTypeInputInfo(to, &fn, &ioparam);
+	if (to < FirstNormalObjectId)
+		return OidInputFunctionCall(fn, text, ioparam, typmod);
+
+	nest = NewGUCNestLevel();
+	GetUserIdAndSecContext(&save_user, &save_sec);
+	SetUserIdAndSecContext(owner, save_sec | SECURITY_RESTRICTED_OPERATION);
+	value = OidInputFunctionCall(fn, text, ioparam, typmod);
+	AtEOXact_GUC(false, nest);
+	SetUserIdAndSecContext(save_user, save_sec);
+	return value;
+}

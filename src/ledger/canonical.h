@@ -58,6 +58,14 @@ extern pv_value prov_output(ProvOutput *out, Datum value);
  */
 extern void prov_canonical_run(int needs, Oid owner, void (*fn) (void *), void *arg);
 
+/*
+ * The other way: a value of whatever type as one of another type, by way of
+ * its text under the session's settings. Reading it may run what users wrote,
+ * such as the checks of a domain: as the given role, the table's owner, in a
+ * security-restricted operation.
+ */
+extern Datum prov_value_as(Datum value, Oid from, Oid to, int32 typmod, Oid owner);
+
 /* A string of the server's encoding as UTF-8: a copy in the current context. */
 extern pv_value prov_utf8_value(const char *s);
 

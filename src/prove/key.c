@@ -8,7 +8,8 @@
  * such row (it was deleted), the given value's own text must do.
  *
  * The look-up runs as the caller, as a query that the caller could have
- * written; output functions of user-defined types run as the table's owner.
+ * written; what users wrote into their types (output functions, the checks of
+ * domains) runs as the table's owner.
  */
 #include "postgres.h"
 
@@ -41,21 +42,17 @@ typedef struct KeyValues
 	pv_value	texts[INDEX_MAX_KEYS];
 } KeyValues;
 
-/* A value of whatever type as one of the key column's type. */
-static Datum
-convert(Datum value, Oid from, Oid to, int32 typmod)
+static Oid
+owner_of(Oid relid)
 {
-	Oid			fn;
-	Oid			ioparam;
-	bool		isvarlena;
-	char	   *text;
+	HeapTuple	tup = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
+	Oid			owner;
 
-	if (from == to && typmod < 0)
-		return value;
-	getTypeOutputInfo(from, &fn, &isvarlena);
-	text = OidOutputFunctionCall(fn, value);
-	getTypeInputInfo(to, &fn, &ioparam);
-	return OidInputFunctionCall(fn, text, ioparam, typmod);
+	if (!HeapTupleIsValid(tup))
+		elog(ERROR, "cache lookup failed for relation %u", relid);
+	owner = ((Form_pg_class) GETSTRUCT(tup))->relowner;
+	ReleaseSysCache(tup);
+	return owner;
 }
 
 static void
@@ -89,6 +86,7 @@ get_arguments(FunctionCallInfo fcinfo, int first, const ProveTarget *target, Key
 	Datum	   *args = palloc(sizeof(Datum) * (PG_NARGS() + 1));
 	bool	   *nulls = palloc(sizeof(bool) * (PG_NARGS() + 1));
 	Oid		   *types = palloc(sizeof(Oid) * (PG_NARGS() + 1));
+	Oid			owner = owner_of(target->relid);
 	int			n = PG_NARGS() - first;
 	int			i;
 
@@ -129,7 +127,7 @@ get_arguments(FunctionCallInfo fcinfo, int first, const ProveTarget *target, Key
 		if (target->key_attnums[i] != InvalidAttrNumber)
 			get_atttypetypmodcoll(target->relid, target->key_attnums[i],
 								  &key->types[i], &key->typmods[i], &collation);
-		key->values[i] = convert(args[i], types[i], key->types[i], key->typmods[i]);
+		key->values[i] = prov_value_as(args[i], types[i], key->types[i], key->typmods[i], owner);
 	}
 }
 
@@ -147,22 +145,15 @@ output_key(void *arg)
 static void
 identity_of(KeyValues *key, const ProveTarget *target, const ProvIdentity *log, uint8 id[PV_ROW_ID_LEN])
 {
-	HeapTuple	tup = SearchSysCache1(RELOID, ObjectIdGetDatum(target->relid));
-	Oid			owner;
 	int			needs = 0;
 	int			i;
-
-	if (!HeapTupleIsValid(tup))
-		elog(ERROR, "cache lookup failed for relation %u", target->relid);
-	owner = ((Form_pg_class) GETSTRUCT(tup))->relowner;
-	ReleaseSysCache(tup);
 
 	for (i = 0; i < key->n; i++)
 	{
 		prov_output_init(&key->outputs[i], key->types[i], CurrentMemoryContext);
 		needs |= key->outputs[i].needs;
 	}
-	prov_canonical_run(needs, owner, output_key, key);
+	prov_canonical_run(needs, owner_of(target->relid), output_key, key);
 	prov_check(pv_row_identity(prov_hasher(), log->row_key, target->table->table_id, key->texts, key->n, id));
 }
 

@@ -58,23 +58,6 @@ wrong_number(const RowKey *key, int n)
 			 errdetail("%d given, %d expected.", n, key->layout->nkeys)));
 }
 
-/* A value of whatever type as one of the key column's type. */
-static Datum
-convert(Datum value, Oid from, Oid to, int32 typmod)
-{
-	Oid			fn;
-	Oid			ioparam;
-	bool		isvarlena;
-	char	   *text;
-
-	if (from == to && typmod < 0)
-		return value;
-	getTypeOutputInfo(from, &fn, &isvarlena);
-	text = OidOutputFunctionCall(fn, value);
-	getTypeInputInfo(to, &fn, &ioparam);
-	return OidInputFunctionCall(fn, text, ioparam, typmod);
-}
-
 static void
 get_key(FunctionCallInfo fcinfo, int first, RowKey *key)
 {
@@ -118,7 +101,7 @@ get_key(FunctionCallInfo fcinfo, int first, RowKey *key)
 					 errmsg("a key value must not be null")));
 		get_atttypetypmodcoll(key->state->relid, key->layout->attnums[key->layout->keys[i]],
 							  &key->types[i], &typmod, &collation);
-		key->values[i] = convert(args[i], type, key->types[i], typmod);
+		key->values[i] = prov_value_as(args[i], type, key->types[i], typmod, key->owner);
 	}
 }
 
