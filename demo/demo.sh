@@ -3,10 +3,11 @@
 # demo.sh: a CRM's day, its history, its proof, and its being tampered with.
 #
 # Run by "make demo" through test/lib/demo.sh, which gives it SCRATCH (a folder
-# of its own), PG_CONFIG (a private PostgreSQL with the extension installed) and
-# a user that servers may run as. Nothing outside SCRATCH is touched.
+# of its own), PG_CONFIG (a private PostgreSQL with the extension installed),
+# CALLER (who typed it) and a user that servers may run as. Nothing outside SCRATCH is touched.
 #
-#   KEEP=1            leaves the cluster up and prints the psql line
+#   KEEP=1            leaves the cluster up, with an empty database crm for the
+#                     README's tour, and prints the psql lines
 #   CRM_DATA=<folder> plays with the CSV files of crm-sales-opportunities
 
 set -euo pipefail
@@ -52,14 +53,14 @@ bindir=$("$PG_CONFIG" --bindir)
 
 step "Starting a throwaway cluster" "Its files are in $SCRATCH and go when the demo ends."
 cluster_start "$PG_CONFIG" "$SCRATCH/demo"
-"$bindir/createdb" crm
-export PGDATABASE=crm
+"$bindir/createdb" demo
+export PGDATABASE=demo
 
 step "CREATE EXTENSION, and a name for the log" \
 	"setup() makes the log's signing key, outside the database, and returns the verifier key for partners."
 sql <<'SQL'
 CREATE EXTENSION provenance;
-SELECT provenance.setup('crm.acme.example');
+SELECT provenance.setup('demo.acme.example');
 SQL
 
 if [ -n "${CRM_DATA:-}" ]; then
@@ -164,10 +165,15 @@ SQL
 
 if [ -n "${KEEP:-}" ]; then
 	step "KEEP=1: the cluster stays up"
-	as=''
-	[ "$(id -un)" = "${SUDO_USER:-$(id -un)}" ] || as="sudo -u $(id -un) "
-	echo "${as}$bindir/psql -h $PGHOST -U postgres crm"
-	echo "To stop it: $bindir/pg_ctl -D $SCRATCH/demo/data stop; rm -rf $SCRATCH"
+	"$bindir/createdb" crm
+	case ${SUDO_USER:-$CALLER} in
+		"$(id -un)") as='' ;;
+		root) as="runuser -u $(id -un) -- " ;;
+		*) as="sudo -u $(id -un) " ;;
+	esac
+	echo "What you have seen:                   ${as}$bindir/psql -h $PGHOST -U postgres demo"
+	echo "An empty database, for README's tour: ${as}$bindir/psql -h $PGHOST -U postgres crm"
+	echo "To stop it: ${as}$bindir/pg_ctl -D $SCRATCH/demo/data stop; ${as}rm -rf $SCRATCH"
 else
 	cluster_stop "$SCRATCH/demo"
 	step "Done; nothing is left running"

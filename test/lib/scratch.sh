@@ -13,6 +13,7 @@
 #       SCRATCH     the scratch folder; the copy is $SCRATCH/tree, and is the
 #                   working directory
 #       PG_CONFIG   the PostgreSQL to build against (if needs name a server)
+#       CALLER      the user who ran this
 #   - at the end, at a failure, at a signal: servers below the scratch folder
 #     stopped, the folder removed. KEEP=1 keeps both, unless it was a signal.
 #
@@ -41,6 +42,8 @@ unset PGHOST PGHOSTADDR PGPORT PGUSER PGDATABASE PGPASSWORD PGPASSFILE PGSERVICE
 # the name of a socket must be short.
 SCRATCH=$(mktemp -d /tmp/provenance.XXXXXX)
 export SCRATCH TMPDIR=$SCRATCH/tmp
+CALLER=$(id -un)
+export CALLER
 
 clean_up()
 {
