@@ -199,9 +199,10 @@ is(psql("SELECT * FROM provenance.verify_checkpoint('$next')", $restored), '', '
 
 # --- a dump, restored in another cluster -----------------------------------------
 
+my $dump = PostgreSQL::Test::Utils::tempdir() . '/dump';
+$restored->command_ok([ 'pg_dump', '-Fc', '-f', "$dump.4", '-d', $restored->connstr('postgres') ], 'a successor dumped');
 $restored->stop;
 $standby->start;
-my $dump = PostgreSQL::Test::Utils::tempdir() . '/dump';
 $standby->command_ok([ 'pg_dump', '-Fc', '-f', $dump, '-d', $standby->connstr('postgres') ], 'dumped');
 $standby->stop;
 my $other = new_node('other');
@@ -227,6 +228,15 @@ is(psql('SELECT provenance.seal()', $other, 'crm'), $cp7, 'which is the newest')
 psql('INSERT INTO t VALUES (70)', $other, 'crm');
 like(psql('SELECT provenance.seal()', $other, 'crm'), qr/^crm\.example\n8\n/, 'it goes on');
 is(findings($other, 'crm'), '', 'and verifies');
+
+# one that has rows of the extension's own tagged tables
+$other->safe_psql('postgres', 'CREATE DATABASE crm4');
+$other->command_ok([ 'pg_restore', '-d', $other->connstr('crm4'), "$dump.4" ], 'a successor restored');
+is(findings($other, 'crm4'), '', 'it verifies: its incarnation was not recorded a second time');
+like(psql(q{SELECT provenance.new_incarnation('test copy', 20)}, $other, 'crm4'), qr{^crm\.example/20\+}, 'and has a successor');
+like(psql('SELECT provenance.seal()', $other, 'crm4'), qr{^crm\.example/20\n10\n}, 'which signs');
+is(psql('SELECT n, abandoned_origin, abandoned_size FROM provenance.incarnations WHERE n = 20', $other, 'crm4'), '20|crm.example/4|9', 'what it gave up');
+is(findings($other, 'crm4'), '', 'it verifies');
 
 # --- the data directory is moved -------------------------------------------------
 
