@@ -27,6 +27,7 @@
 #include "utils/memutils.h"
 #include "utils/rel.h"
 
+#include "capture/capture.h"
 #include "ledger/record.h"
 
 PG_FUNCTION_INFO_V1(provenance_capture);
@@ -35,13 +36,6 @@ PG_FUNCTION_INFO_V1(provenance_capture);
 #define ORDER_ENDED_INSERT 0
 #define ORDER_END 1
 #define ORDER_INSERT 2
-
-/*
- * The tagged table that is being truncated as a whole, and by which command:
- * its partitions' triggers then leave their rows alone.
- */
-static Oid	truncated_root = InvalidOid;
-static CommandId truncated_by = InvalidCommandId;
 
 static int64
 insert_order(HeapTuple tup)
@@ -141,68 +135,6 @@ capture_row(TriggerData *td, int32 table_id)
 		MemoryContextReset(cxt);
 }
 
-static void
-forget_truncate_xact(XactEvent event, void *arg)
-{
-	truncated_root = InvalidOid;
-}
-
-static void
-forget_truncate_subxact(SubXactEvent event, SubTransactionId mine, SubTransactionId parent, void *arg)
-{
-	truncated_root = InvalidOid;
-}
-
-/*
- * TRUNCATE. Of the tagged table itself: one event. Of a partition alone: a
- * `delete` entry for each of its rows, written before they are gone. The server
- * truncates a table's partitions with it, and runs the BEFORE triggers in the
- * order in which the tables are named, partitions after their root; a
- * partition that the command names before its root gets its entries too, which
- * is more than needed and not wrong.
- */
-static void
-capture_truncate(TriggerData *td, int32 table_id)
-{
-	Relation	rel = td->tg_relation;
-	ProvTarget *target = prov_target(rel, table_id);
-	bool		is_root = target->layout->root == RelationGetRelid(rel);
-	const char *values[2];
-
-	if (target->append_only)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("cannot truncate table \"%s\": it is tagged as append-only",
-						RelationGetRelationName(rel))));
-
-	if (TRIGGER_FIRED_BEFORE(td->tg_event))
-	{
-		if (is_root)
-		{
-			static bool registered = false;
-
-			if (!registered)
-			{
-				RegisterXactCallback(forget_truncate_xact, NULL);
-				RegisterSubXactCallback(forget_truncate_subxact, NULL);
-				registered = true;
-			}
-			/* marked as used, so that the next command has another id */
-			truncated_by = GetCurrentCommandId(true);
-			truncated_root = RelationGetRelid(rel);
-		}
-		else if (truncated_root != target->layout->root || truncated_by != GetCurrentCommandId(false))
-			prov_record_rows(rel, table_id, PV_OP_DELETE);
-		return;
-	}
-
-	if (!is_root)
-		return;
-	values[0] = target->layout->schema;
-	values[1] = target->layout->table;
-	prov_record_event(target->layout, target->shape_id, PV_OP_TRUNCATE, values);
-}
-
 Datum
 provenance_capture(PG_FUNCTION_ARGS)
 {
@@ -227,7 +159,7 @@ provenance_capture(PG_FUNCTION_ARGS)
 	table_id = pg_strtoint32(td->tg_trigger->tgargs[0]);
 
 	if (truncate)
-		capture_truncate(td, table_id);
+		prov_capture_truncate(td, table_id);
 	else
 		capture_row(td, table_id);
 	return PointerGetDatum(NULL);

@@ -6,6 +6,7 @@
 
 #include "postgres.h"
 
+#include "commands/trigger.h"
 #include "utils/rel.h"
 
 #include "ledger/store.h"
@@ -22,5 +23,8 @@ extern void prov_check_taggable(Relation rel);
  * existing ones, the subject not excluded, no key column excluded.
  */
 extern void prov_check_columns(Relation rel, const ProvTable *table);
+
+/* What capture() does for TRUNCATE, before or after it. */
+extern void prov_capture_truncate(TriggerData *td, int32 table_id);
 
 #endif							/* PROV_CAPTURE_H */

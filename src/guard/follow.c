@@ -141,7 +141,9 @@ check_key_index(Relation root)
 static void
 check_triggers(const GuardTable *g, const GuardCommand *command)
 {
-	static const char *const names[] = {PROV_ROW_TRIGGER, PROV_TRUNCATE_TRIGGER};
+	static const char *const names[] = {
+		PROV_ROW_TRIGGER, PROV_TRUNCATE_TRIGGER, PROV_BEFORE_TRUNCATE_TRIGGER
+	};
 	bool		renames = command->stmt != NULL && IsA(command->stmt, RenameStmt) &&
 		((RenameStmt *) command->stmt)->renameType == OBJECT_TRIGGER;
 	GuardTrigger trigger;

@@ -223,7 +223,7 @@ guard_partitions_after(GuardTable *g, const GuardCommand *command)
 		GuardTrigger trigger;
 
 		if (relid != g->relid && get_rel_relkind(relid) == RELKIND_RELATION && guard_holds_lock(relid) &&
-			!guard_trigger(relid, PROV_PARTITION_TRIGGER, &trigger))
+			!guard_trigger(relid, PROV_BEFORE_TRUNCATE_TRIGGER, &trigger))
 			prov_partition_trigger_create(relid, g->table->table_id);
 	}
 

@@ -64,7 +64,7 @@ bool
 guard_is_trigger_name(const char *name)
 {
 	return strcmp(name, PROV_ROW_TRIGGER) == 0 || strcmp(name, PROV_TRUNCATE_TRIGGER) == 0 ||
-		strcmp(name, PROV_PARTITION_TRIGGER) == 0;
+		strcmp(name, PROV_BEFORE_TRUNCATE_TRIGGER) == 0;
 }
 
 char *

@@ -27,7 +27,7 @@
 #include "ledger/triggers.h"
 
 static const char *const our_triggers[] = {
-	PROV_ROW_TRIGGER, PROV_TRUNCATE_TRIGGER, PROV_PARTITION_TRIGGER
+	PROV_ROW_TRIGGER, PROV_TRUNCATE_TRIGGER, PROV_BEFORE_TRUNCATE_TRIGGER
 };
 
 static bool

@@ -86,29 +86,26 @@ drop_trigger(Oid relid, const char *name)
 void
 prov_partition_trigger_create(Oid partition, int32 table_id)
 {
-	create_trigger(partition, PROV_PARTITION_TRIGGER, "BEFORE TRUNCATE", table_id);
+	create_trigger(partition, PROV_BEFORE_TRUNCATE_TRIGGER, "BEFORE TRUNCATE", table_id);
 }
 
 void
 prov_partition_trigger_drop(Oid partition)
 {
-	drop_trigger(partition, PROV_PARTITION_TRIGGER);
+	drop_trigger(partition, PROV_BEFORE_TRUNCATE_TRIGGER);
 }
 
 void
 prov_triggers_create(Oid root, int32 table_id)
 {
+	ListCell   *lc;
+
 	create_trigger(root, PROV_ROW_TRIGGER, "AFTER INSERT OR UPDATE OR DELETE", table_id);
 	create_trigger(root, PROV_TRUNCATE_TRIGGER, "AFTER TRUNCATE", table_id);
-	if (get_rel_relkind(root) == RELKIND_PARTITIONED_TABLE)
-	{
-		ListCell   *lc;
-
-		/* the root's says that the partitions' have nothing to do */
-		foreach(lc, find_all_inheritors(root, NoLock, NULL))
-			if (lfirst_oid(lc) == root || get_rel_relkind(lfirst_oid(lc)) == RELKIND_RELATION)
-				prov_partition_trigger_create(lfirst_oid(lc), table_id);
-	}
+	create_trigger(root, PROV_BEFORE_TRUNCATE_TRIGGER, "BEFORE TRUNCATE", table_id);
+	foreach(lc, find_all_inheritors(root, NoLock, NULL))
+		if (lfirst_oid(lc) != root && get_rel_relkind(lfirst_oid(lc)) == RELKIND_RELATION)
+			prov_partition_trigger_create(lfirst_oid(lc), table_id);
 }
 
 void

@@ -2,13 +2,12 @@
  * triggers.h: the triggers of tagged tables.
  *
  * A tagged table has a row trigger (which the server copies to partitions) and
- * one for TRUNCATE; of a partitioned table, the root and each partition with
- * storage have one more, since a partition can be truncated alone:
+ * two for TRUNCATE; each partition with storage has the second of these, since
+ * it can be truncated alone:
  *
  *   provenance_capture	   AFTER INSERT OR UPDATE OR DELETE, for each row
- *   !provenance_truncate  AFTER TRUNCATE; sorts before users' triggers, one of
- *						   which may fill the table again
- *   ~provenance_truncate  BEFORE TRUNCATE, partitions and their root; sorts after
+ *   !provenance_truncate  AFTER TRUNCATE, the tagged table
+ *   ~provenance_truncate  BEFORE TRUNCATE, that and partitions; sorts after
  *						   users' triggers, one of which may still change rows
  *
  * All are ENABLE ALWAYS and run provenance.capture(table id). They are made and
@@ -21,7 +20,7 @@
 
 #define PROV_ROW_TRIGGER "provenance_capture"
 #define PROV_TRUNCATE_TRIGGER "!provenance_truncate"
-#define PROV_PARTITION_TRIGGER "~provenance_truncate"
+#define PROV_BEFORE_TRUNCATE_TRIGGER "~provenance_truncate"
 
 /* True while the extension's own DDL runs: the guard has nothing to object. */
 extern bool prov_own_ddl;

@@ -277,8 +277,8 @@ check_triggers(void *arg)
 					  TRIGGER_TYPE_ROW | TRIGGER_TYPE_INSERT | TRIGGER_TYPE_UPDATE | TRIGGER_TYPE_DELETE);
 		if (rel->rd_id == root)
 			check_trigger(task, rel, PROV_TRUNCATE_TRIGGER, TRIGGER_TYPE_TRUNCATE);
-		if (partitioned && (rel->rd_id == root || rel->rd_rel->relkind == RELKIND_RELATION))
-			check_trigger(task, rel, PROV_PARTITION_TRIGGER, TRIGGER_TYPE_BEFORE | TRIGGER_TYPE_TRUNCATE);
+		if (rel->rd_id == root || rel->rd_rel->relkind == RELKIND_RELATION)
+			check_trigger(task, rel, PROV_BEFORE_TRUNCATE_TRIGGER, TRIGGER_TYPE_BEFORE | TRIGGER_TYPE_TRUNCATE);
 		table_close(rel, NoLock);
 	}
 }
