@@ -39,6 +39,7 @@ static const RelTypes expected[] = {
 	{PROV_TABLE_HEAD, "table_head", "illlH"},
 	{PROV_SEAL_STATE, "seal_state", "iolllzp"},
 	{PROV_CHECKPOINT_NOTE, "checkpoint_note", "ilzHC"},
+	{PROV_INCARNATION, "incarnation", "izltttlHC"},
 };
 
 static Oid

@@ -15,6 +15,7 @@
 #include "access/htup_details.h"
 #include "access/table.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_event_trigger.h"
 #include "catalog/pg_inherits.h"
 #include "catalog/pg_language.h"
 #include "catalog/pg_namespace.h"
@@ -37,6 +38,8 @@
 #include "ledger/triggers.h"
 #include "types/types.h"
 #include "verify/verify.h"
+
+#define GUARD_PREFIX "provenance_guard"
 
 typedef struct RegistryTask
 {
@@ -232,6 +235,41 @@ check_trigger(TriggerTask *task, Relation rel, const char *name, int16 type)
 	}
 	systable_endscan(scan);
 	table_close(catalog, AccessShareLock);
+}
+
+static void
+scan_event_triggers(void *arg)
+{
+	Verify	   *v = arg;
+	Relation	catalog = table_open(EventTriggerRelationId, AccessShareLock);
+	SysScanDesc scan = systable_beginscan(catalog, InvalidOid, false, NULL, 0, NULL);
+	HeapTuple	tup;
+	int			n = 0;
+
+	while (HeapTupleIsValid(tup = systable_getnext(scan)))
+	{
+		Form_pg_event_trigger form = (Form_pg_event_trigger) GETSTRUCT(tup);
+
+		if (strncmp(NameStr(form->evtname), GUARD_PREFIX, strlen(GUARD_PREFIX)) != 0)
+			continue;
+		n++;
+		if (form->evtenabled != TRIGGER_FIRES_ALWAYS)
+			verify_finding(v, "guard_disabled", SEV_WARNING, NameStr(form->evtname), -1, -1,
+						   "The event trigger is not ENABLE ALWAYS: changes of tables' definitions may not be followed.");
+	}
+	systable_endscan(scan);
+	table_close(catalog, AccessShareLock);
+	if (n == 0)
+		verify_finding(v, "guard_disabled", SEV_WARNING, GUARD_PREFIX, -1, -1,
+					   "The event triggers are not there: changes of tables' definitions are not followed.");
+}
+
+void
+verify_guard(Verify *v)
+{
+	if (!verify_try(v, scan_event_triggers, v))
+		verify_finding(v, "unreadable", SEV_ERROR, "pg_event_trigger", -1, -1,
+					   "The event triggers cannot be read: %s", v->fault);
 }
 
 /* The function that the triggers call, and whether it is still ours. */

@@ -202,6 +202,7 @@ provenance_verify(PG_FUNCTION_ARGS)
 	if (v->usable)
 	{
 		check_identity(v);
+		verify_guard(v);
 		if (budget >= 0)
 			verify_sample(v, budget);
 		else

@@ -267,7 +267,7 @@ extern char *table_row_difference(TableRows *rows, const TableRow *row, const Pr
 
 extern TableState *table_state(Verify *v, int32 table_id);
 extern void verify_table_definition(Verify *v, TableState *state);
-extern void verify_triggers(Verify *v, TableState *state);
+extern void verify_guard(Verify *v);	/* are the guard's event triggers enabled? */
 extern char *verify_object(Verify *v, TableState *state, const ProvEntry *entry);
 
 
