@@ -46,8 +46,7 @@ struct ChainSort
 	int64		nevents;
 	int64		cap_events;
 
-	/* reading */
-	bool		end;
+	bool		end;			/* of reading */
 	ChainItem	item;
 };
 
@@ -573,14 +572,11 @@ void
 chain_check(ChainSort *c, bool all, int32 only_table)
 {
 	Verify	   *v = c->v;
-	int			nregistry = 0;
+	int			nregistry = 1;
 	int			done = 0;
-	int32	   *registry;
 	int32		one[1] = {only_table};
+	int32	   *registry = all ? verify_registry(v, &nregistry) : one;
 
-	registry = all ? verify_registry(v, &nregistry) : one;
-	if (!all)
-		nregistry = 1;
 	if (c->nevents > 1)
 		qsort(c->events, c->nevents, sizeof(TableEvent), compare_events);
 	tuplesort_performsort(c->sort);
