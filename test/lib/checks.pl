@@ -14,6 +14,8 @@
 #   - the version is the same wherever it stands
 #   - every regression file and isolation spec has its expected output, and
 #     there is no expected output without one
+#   - doc/reference.md names every function, view and setting, and with
+#     doc/operations.md every code of a finding
 #
 # The rules that look at compiled files are skipped where there are none. That
 # each rule can fail is shown by checks_test.pl.
@@ -196,6 +198,40 @@ SKIP:
 		  grep { !$in{$_} && !$in{ s/_\d$//r } } sort keys %out;
 	}
 	none('tests and expected outputs go in pairs', @single);
+}
+
+# Documentation.
+{
+	my $sql = join '', map { slurp($_) } glob "$src/sql/[0-9]*.sql";
+	my %doc = map { $_ => -f "$top/doc/$_.md" ? slurp("$top/doc/$_.md") : '' } qw(reference operations);
+	my (@missing, %seen);
+
+	# Functions behind types, operators and triggers are nobody's to call.
+	while ($sql =~ /^CREATE (?:(VIEW) (\w+)|FUNCTION (\w+)\([^;]*?\bRETURNS (\w+))/mg)
+	{
+		my ($name, $returns) = ($2 // $3, $4 // '');
+
+		next if $returns =~ /trigger$/ && $name ne 'capture';
+		next if $name =~ /^(?:hash|checkpoint|proof)_/;
+		push @missing, "reference.md: $name" if $doc{reference} !~ /`[^`\n]*\b$name\b|^### .*\b$name\b/m && !$seen{$name}++;
+	}
+	foreach my $file (@sources)
+	{
+		my $text = slurp($file);
+
+		while ($text =~ /\bDefineCustom\w+Variable\("provenance\.(\w+)"/g)
+		{
+			push @missing, "reference.md: provenance.$1" if $doc{reference} !~ /\.$1\b/;
+		}
+		while ($text =~ /\bverify_finding\([^;]*?"(\w+)",\s*SEV_/g)
+		{
+			my $code = $1;
+
+			next if $seen{$code}++;
+			push @missing, map { "$_.md: $code" } grep { $doc{$_} !~ /`$code`/ } sort keys %doc;
+		}
+	}
+	none('functions, views, settings and findings are documented', @missing);
 }
 
 done_testing();

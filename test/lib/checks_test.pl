@@ -20,7 +20,7 @@ my $copy = "$folder/tree";
 sub copy_tree
 {
 	system("rm -rf '$copy' && mkdir '$copy' && cd '$top' && cp -r --parents "
-		  . "src test/lib provenance.control META.json '$copy/'") == 0
+		  . "src doc test/lib provenance.control META.json '$copy/'") == 0
 	  or die "cannot copy the tree\n";
 	system("cd '$top' && cp -r --parents sql expected test/isolation provenance.so '$copy/' 2>/dev/null");
 }
@@ -50,6 +50,12 @@ sub failing
 }
 
 my @spoil = (
+	[ 'a function that the reference lacks', qr/are documented/,
+		sub { append('src/sql/10_types.sql', "CREATE FUNCTION spoilt(a int) RETURNS int AS 'x';\n") } ],
+	[ 'a setting that the reference lacks', qr/are documented/,
+		sub { append('src/ledger/spoilt.c', "DefineCustomIntVariable(\"provenance.spoilt\",\n") } ],
+	[ 'a finding without a description', qr/are documented/,
+		sub { append('src/verify/spoilt.c', "verify_finding(v, \"spoilt\", SEV_ERROR, NULL);\n") } ],
 	[ 'a server header in the core', qr/nothing of the server/,
 		sub { append('src/core/spoilt.c', "#include \"postgres.h\"\n") } ],
 	[ 'standard I/O in the core', qr/nothing of the server/,
