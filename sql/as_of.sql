@@ -140,10 +140,11 @@ INSERT INTO item VALUES (1000, 7.5, 1, 'x');
 SELECT by_size, by_time FROM compare('item') WHERE n = 16;
 SELECT differ('item', $$as_of(NULL::item, 'infinity')$$);
 SELECT differ('(SELECT id, w::numeric(9,2), NULL::int, NULL::text FROM item_13)', 'as_of_size(NULL::item, ' || size || ')') FROM state WHERE n = 13;
--- a renamed column goes by its name of today, from a row's next change on
+-- a renamed column goes by its name of today, in rows not touched since as well
 ALTER TABLE item RENAME COLUMN defaulted TO renamed;
 UPDATE item SET added = 0 WHERE id = 2;
 SELECT id, renamed FROM as_of(NULL::item, 'infinity') WHERE id IN (2, 3) ORDER BY 1;
+SELECT differ('item', $$as_of(NULL::item, 'infinity')$$);
 -- what the type of today does not take
 ALTER TABLE item ADD COLUMN late text DEFAULT 'words';
 SELECT provenance.size(provenance.seal()) AS words \gset

@@ -8,8 +8,8 @@
  * the command's transaction, and names in the registry change with it.
  *
  * Where rows read differently now than their last images and no trigger fired
- * (a column added with a default, a type changed, rows computed anew), each
- * row gets a `baseline` entry under the new shape, so that what was recorded
+ * (a column added with a default, a type changed, rows computed anew), and
+ * where a recorded column has another name than in them, each row gets a `baseline` entry under the new shape, so that what was recorded
  * stays what verification compares with.
  *
  * Refused: what would leave rows without an identity that holds, or without a
@@ -454,6 +454,14 @@ guard_follow(GuardTable *g, const GuardCommand *command)
 			check_key_values(root, before, after, command);
 			baseline |= values_changed(g, before, after, &r);
 		}
+
+		/*
+		 * Images have their columns' names from the shape. Only with an image
+		 * under the new name can a row be compared, and shown as of then, in
+		 * this column without taking anybody's word for which name it had.
+		 */
+		if (r.from != NULL && target->shape_id != before->shape_id)
+			baseline = true;
 	}
 	table_close(root, NoLock);
 
