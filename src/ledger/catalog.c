@@ -329,12 +329,6 @@ prov_update(ProvWriter *w, HeapTuple oldtup, Datum *values, bool *nulls)
 }
 
 void
-prov_delete(ProvWriter *w, HeapTuple oldtup)
-{
-	CatalogTupleDelete(w->rel, &oldtup->t_self);
-}
-
-void
 prov_writer_close(ProvWriter *w)
 {
 	CatalogCloseIndexes(w->indexes);

@@ -82,7 +82,6 @@ typedef struct ProvWriter
 extern void prov_writer_open(ProvWriter *w, ProvRel rel);
 extern void prov_insert(ProvWriter *w, Datum *values, bool *nulls);
 extern void prov_update(ProvWriter *w, HeapTuple oldtup, Datum *values, bool *nulls);
-extern void prov_delete(ProvWriter *w, HeapTuple oldtup);
 extern void prov_writer_close(ProvWriter *w);
 
 /*

@@ -287,43 +287,25 @@ prov_shape_fetch(int32 shape_id, Snapshot snapshot)
 	return s;
 }
 
-/* The greatest id of table_id's shapes, those with that digest if given; or 0. */
-static int32
-greatest_shape(int32 table_id, const pv_hash *digest, Snapshot snapshot)
+ProvShape *
+prov_shape_newest(int32 table_id, Snapshot snapshot)
 {
 	ScanKeyData key;
 	ProvScan	scan;
 	HeapTuple	tup;
-	int32		found = 0;
+	int32		newest = 0;
 
 	prov_key_init(&key, PROV_SHAPE, A_SHAPE_TABLE_ID, BTEqualStrategyNumber, Int32GetDatum(table_id));
 	prov_scan_begin(&scan, PROV_SHAPE, prov_shape_table_index(), snapshot, 1, &key);
 	while (HeapTupleIsValid(tup = prov_scan_next(&scan, ForwardScanDirection)))
 	{
 		Row			row;
-		pv_hash		h;
 
 		deform(tup, PROV_SHAPE, &row);
-		row_hash(&row, A_SHAPE_DIGEST, &h);
-		if (digest == NULL || pv_hash_equal(&h, digest))
-			found = Max(found, row_int32(&row, A_SHAPE_ID));
+		newest = Max(newest, row_int32(&row, A_SHAPE_ID));
 	}
 	prov_scan_end(&scan);
-	return found;
-}
-
-int32
-prov_shape_find(int32 table_id, const pv_hash *digest, Snapshot snapshot)
-{
-	return greatest_shape(table_id, digest, snapshot);
-}
-
-ProvShape *
-prov_shape_newest(int32 table_id, Snapshot snapshot)
-{
-	int32		id = greatest_shape(table_id, NULL, snapshot);
-
-	return id == 0 ? NULL : prov_shape_fetch(id, snapshot);
+	return newest == 0 ? NULL : prov_shape_fetch(newest, snapshot);
 }
 
 static Datum

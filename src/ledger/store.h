@@ -77,9 +77,6 @@ typedef struct ProvShape
 
 extern ProvShape *prov_shape_fetch(int32 shape_id, Snapshot snapshot);	/* NULL: no such row */
 
-/* The shape of table_id with that digest, or 0. */
-extern int32 prov_shape_find(int32 table_id, const pv_hash *digest, Snapshot snapshot);
-
 /* The newest shape of table_id; NULL if it has none. */
 extern ProvShape *prov_shape_newest(int32 table_id, Snapshot snapshot);
 
