@@ -164,11 +164,11 @@ my @rounds = (
 
 	# tables
 	[ 'row changed', "SET LOCAL session_replication_role = origin; ALTER TABLE crm.contact DISABLE TRIGGER ALL; UPDATE crm.contact SET name = 'forged' WHERE id = 20; ALTER TABLE crm.contact ENABLE TRIGGER ALL", 'row_differs', '=' ],
-	[ 'row inserted', "ALTER TABLE crm.contact DISABLE TRIGGER ALL; INSERT INTO crm.contact VALUES (5000, 'forged'); ALTER TABLE crm.contact ENABLE ALWAYS TRIGGER provenance_capture, ENABLE ALWAYS TRIGGER \"!provenance_truncate\"", 'row_unrecorded', '=' ],
-	[ 'row deleted', "ALTER TABLE crm.contact DISABLE TRIGGER ALL; DELETE FROM crm.contact WHERE id = 20; ALTER TABLE crm.contact ENABLE ALWAYS TRIGGER provenance_capture, ENABLE ALWAYS TRIGGER \"!provenance_truncate\"", 'row_missing', '=' ],
-	[ 'deleted row put back', "ALTER TABLE crm.contact DISABLE TRIGGER ALL; INSERT INTO crm.contact VALUES (65, 'back'); ALTER TABLE crm.contact ENABLE ALWAYS TRIGGER provenance_capture, ENABLE ALWAYS TRIGGER \"!provenance_truncate\"", 'row_unrecorded', '=' ],
-	[ 'key changed', "ALTER TABLE crm.contact DISABLE TRIGGER ALL; UPDATE crm.contact SET id = 6000 WHERE id = 20; ALTER TABLE crm.contact ENABLE ALWAYS TRIGGER provenance_capture, ENABLE ALWAYS TRIGGER \"!provenance_truncate\"", 'row_missing row_unrecorded', '=' ],
-	[ 'table emptied', "ALTER TABLE crm.contact DISABLE TRIGGER ALL; TRUNCATE crm.contact; ALTER TABLE crm.contact ENABLE ALWAYS TRIGGER provenance_capture, ENABLE ALWAYS TRIGGER \"!provenance_truncate\"", 'row_missing', '=' ],
+	[ 'row inserted', "ALTER TABLE crm.contact DISABLE TRIGGER ALL; INSERT INTO crm.contact VALUES (5000, 'forged'); ALTER TABLE crm.contact ENABLE ALWAYS TRIGGER provenance_capture, ENABLE ALWAYS TRIGGER \"!provenance_truncate\", ENABLE ALWAYS TRIGGER \"~provenance_truncate\"", 'row_unrecorded', '=' ],
+	[ 'row deleted', "ALTER TABLE crm.contact DISABLE TRIGGER ALL; DELETE FROM crm.contact WHERE id = 20; ALTER TABLE crm.contact ENABLE ALWAYS TRIGGER provenance_capture, ENABLE ALWAYS TRIGGER \"!provenance_truncate\", ENABLE ALWAYS TRIGGER \"~provenance_truncate\"", 'row_missing', '=' ],
+	[ 'deleted row put back', "ALTER TABLE crm.contact DISABLE TRIGGER ALL; INSERT INTO crm.contact VALUES (65, 'back'); ALTER TABLE crm.contact ENABLE ALWAYS TRIGGER provenance_capture, ENABLE ALWAYS TRIGGER \"!provenance_truncate\", ENABLE ALWAYS TRIGGER \"~provenance_truncate\"", 'row_unrecorded', '=' ],
+	[ 'key changed', "ALTER TABLE crm.contact DISABLE TRIGGER ALL; UPDATE crm.contact SET id = 6000 WHERE id = 20; ALTER TABLE crm.contact ENABLE ALWAYS TRIGGER provenance_capture, ENABLE ALWAYS TRIGGER \"!provenance_truncate\", ENABLE ALWAYS TRIGGER \"~provenance_truncate\"", 'row_missing row_unrecorded', '=' ],
+	[ 'table emptied', "ALTER TABLE crm.contact DISABLE TRIGGER ALL; TRUNCATE crm.contact; ALTER TABLE crm.contact ENABLE ALWAYS TRIGGER provenance_capture, ENABLE ALWAYS TRIGGER \"!provenance_truncate\", ENABLE ALWAYS TRIGGER \"~provenance_truncate\"", 'row_missing', '=' ],
 	[ 'row of a partition changed', "ALTER TABLE crm.event_2 DISABLE TRIGGER ALL; UPDATE crm.event_2 SET what = 'forged' WHERE n = 300", 'row_differs trigger_disabled' ],
 	[ 'guard disabled', "$no_guard", 'guard_disabled', '=' ],
 	[ 'trigger disabled', "ALTER TABLE crm.contact DISABLE TRIGGER provenance_capture", 'trigger_disabled', '=' ],
