@@ -7,6 +7,7 @@
  */
 #include "postgres.h"
 
+#include "ledger/progress.h"
 #include "ledger/request.h"
 #include "ledger/seal.h"
 #include "ledger/settings.h"
@@ -18,4 +19,5 @@ prov_ledger_init(void)
 	prov_settings_init();
 	prov_request_init();
 	prov_launcher_init();
+	prov_progress_init();
 }

@@ -24,3 +24,15 @@ CREATE FUNCTION verify(since_size bigint DEFAULT 0, budget interval DEFAULT NULL
 	LANGUAGE C VOLATILE PARALLEL UNSAFE
 	AS 'MODULE_PATHNAME', 'provenance_verify';
 COMMENT ON FUNCTION verify(bigint, interval) IS 'verifies the log, its checkpoints and every tagged table; with a budget, a sample in that time; no rows = intact';
+
+CREATE FUNCTION running_verifications(OUT pid int, OUT database oid, OUT what text, OUT done bigint, OUT total bigint,
+									  OUT started_at timestamptz) RETURNS SETOF record
+	LANGUAGE C VOLATILE PARALLEL RESTRICTED
+	AS 'MODULE_PATHNAME', 'provenance_running_verifications';
+COMMENT ON FUNCTION running_verifications() IS 'what the view progress shows';
+
+CREATE VIEW progress AS
+	SELECT r.pid, d.datname AS database, r.what, r.done, r.total, r.started_at
+		FROM running_verifications() AS r LEFT JOIN pg_database AS d ON d.oid = r.database;
+GRANT SELECT ON progress TO PUBLIC;
+COMMENT ON VIEW progress IS 'verifications running in this server, if the library is preloaded; total is null if not known';

@@ -541,7 +541,7 @@ check_group(ChainSort *c, int32 table_id, bool has_entries)
 	int64		n = 0;
 
 	begin_group(c, &g, table_id, has_entries);
-	verify_progress_begin(v, psprintf("row chains of %s", g.state->name), 0);
+	verify_progress_begin_of(v, "row chains", g.state->name, 0);
 	old = MemoryContextSwitchTo(v->tmp);
 	while (has_entries && !c->end && c->item.table_id == table_id)
 	{

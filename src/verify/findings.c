@@ -64,6 +64,7 @@ verify_begin(FunctionCallInfo fcinfo)
 	v->snapshot = RegisterSnapshot(GetActiveSnapshot());
 	v->log = prov_log_open(v->snapshot);
 	v->prev_log = prov_log_open(v->snapshot);
+	v->progress = prov_progress_begin();
 	v->next_notice = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), FIRST_NOTICE_MS);
 
 	v->usable = verify_ledger_usable(v);
@@ -82,6 +83,7 @@ verify_end(Verify *v)
 	prov_log_close(v->prev_log);
 	prov_log_close(v->log);
 	UnregisterSnapshot(v->snapshot);
+	prov_progress_end(v->progress);
 	if (v->doing != NULL)
 		pgstat_report_activity(STATE_RUNNING, debug_query_string);
 }
@@ -178,6 +180,14 @@ verify_progress_begin(Verify *v, const char *doing, int64 total)
 	v->doing = doing;
 	v->total = total;
 	v->done = 0;
+	prov_progress_phase(v->progress, doing, total);
+}
+
+void
+verify_progress_begin_of(Verify *v, const char *doing, const char *object, int64 total)
+{
+	verify_progress_begin(v, doing, total);
+	v->doing = psprintf("%s of %s", doing, object);
 }
 
 void
@@ -188,6 +198,7 @@ verify_progress(Verify *v, int64 done)
 
 	CHECK_FOR_INTERRUPTS();
 	v->done = done;
+	prov_progress_done(v->progress, done);
 	now = GetCurrentTimestamp();
 	if (now < v->next_notice)
 		return;

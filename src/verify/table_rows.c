@@ -297,7 +297,7 @@ table_rows_begin(Verify *v, TableState *state, bool *complete)
 	*complete = true;
 	for (i = 0; i < rows->nparts; i++)
 		total += rows->parts[i].nblocks;
-	verify_progress_begin(v, psprintf("blocks of %s", state->name), total);
+	verify_progress_begin_of(v, "blocks", state->name, total);
 	for (i = 0; i < rows->nparts; i++)
 		*complete &= scan_part(rows, &rows->parts[i], &done);
 	tuplesort_performsort(rows->sort);

@@ -19,6 +19,7 @@
 #include "utils/tuplesort.h"
 
 #include "ledger/log.h"
+#include "ledger/progress.h"
 
 /* The severities of findings. */
 #define SEV_ERROR "error"		/* something was changed behind the ledger's back */
@@ -46,6 +47,7 @@ typedef struct Verify
 
 	/* progress */
 	TimestampTz next_notice;
+	ProvProgress *progress;
 	const char *doing;
 	int64		done;
 	int64		total;			/* 0: not known */
@@ -70,7 +72,9 @@ extern void verify_finding(Verify *v, const char *code, const char *severity, co
  */
 extern bool verify_try(Verify *v, void (*fn) (void *), void *arg);
 
+/* A phase begins; with the object that it is about, which the view does not show. */
 extern void verify_progress_begin(Verify *v, const char *doing, int64 total);
+extern void verify_progress_begin_of(Verify *v, const char *doing, const char *object, int64 total);
 extern void verify_progress(Verify *v, int64 done);
 
 /* UTF-8 text of the ledger as a palloc'd string for a message, whatever is in it. */
