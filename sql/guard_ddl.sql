@@ -135,6 +135,39 @@ ALTER TABLE provenance.head ENABLE TRIGGER ALL;
 SELECT * FROM modes('provenance.head');
 SET ROLE regress_provenance_crm;
 
+-- A trigger of the same name that records less is none.
+CREATE TABLE parts (id int PRIMARY KEY, v text) PARTITION BY RANGE (id);
+CREATE TABLE parts_1 PARTITION OF parts FOR VALUES FROM (0) TO (10);
+SELECT provenance.tag('parts');
+SELECT tgargs AS arg FROM pg_trigger WHERE tgrelid = 'parts'::regclass AND tgname = 'provenance_capture' \gset
+SELECT format('CREATE OR REPLACE TRIGGER %I %s EXECUTE FUNCTION provenance.capture(%L)', name, what,
+			  convert_from(trim('\x00'::bytea FROM :'arg'::bytea), 'UTF8'))
+	FROM (VALUES ('provenance_capture', 'AFTER INSERT OR UPDATE OR DELETE ON parts FOR EACH ROW WHEN (false)'),
+			('provenance_capture', 'AFTER INSERT OR UPDATE OF id OR DELETE ON parts FOR EACH ROW'),
+			('provenance_capture', 'AFTER INSERT OR UPDATE ON parts FOR EACH ROW'),
+			('!provenance_truncate', 'AFTER TRUNCATE ON parts WHEN (false)'),
+			('~provenance_truncate', 'BEFORE TRUNCATE ON parts_1 WHEN (false)'),
+			('provenance_capture', 'AFTER INSERT OR UPDATE OR DELETE ON parts FOR EACH ROW')) v (name, what) \gexec
+SELECT * FROM modes('parts');
+SELECT provenance.untag('parts');
+
+-- A column under the name of an earlier one has other values.
+CREATE TABLE names (id int PRIMARY KEY, a text, b text);
+SELECT provenance.tag('names');
+INSERT INTO names VALUES (1, 'x', 'y');
+ALTER TABLE names DROP COLUMN b, ADD COLUMN b text DEFAULT 'z';
+SELECT code, message FROM provenance.verify_table('names');
+ALTER TABLE names DROP COLUMN b;
+ALTER TABLE names ADD COLUMN b text;
+SELECT code, message FROM provenance.verify_table('names');
+ALTER TABLE names RENAME a TO c;
+ALTER TABLE names RENAME b TO a;
+ALTER TABLE names RENAME c TO b;
+SELECT code, message FROM provenance.verify_table('names');
+ALTER TABLE names ADD COLUMN IF NOT EXISTS b text;	-- nothing happens
+SELECT image FROM looks WHERE op = 'baseline' AND 'x' = ANY (image);
+SELECT provenance.untag('names');
+
 -- Other tables, and a table no longer tagged, are nobody's business.
 ALTER TABLE child DROP COLUMN number;
 SELECT provenance.untag('customer');

@@ -8,9 +8,10 @@
  * the command's transaction, and names in the registry change with it.
  *
  * Where rows read differently now than their last images and no trigger fired
- * (a column added with a default, a type changed, rows computed anew), and
- * where a recorded column has another name than in them, each row gets a `baseline` entry under the new shape, so that what was recorded
- * stays what verification compares with.
+ * (a column added with a default or under the name of an earlier one, a type
+ * changed, rows computed anew), and where a recorded column has another name
+ * than in them, each row gets a `baseline` entry under the new shape, so that
+ * what was recorded stays what verification compares with.
  *
  * Refused: what would leave rows without an identity that holds, or without a
  * record. The identity of a row is made of its key's values; so the key
@@ -133,10 +134,22 @@ check_key_index(Relation root)
 	ReleaseSysCache(tup);
 }
 
+static void
+refuse_trigger(Oid relid, const char *trigger)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("tagged table \"%s\" must keep its trigger \"%s\"", get_rel_name(relid), trigger),
+			 errdetail("It records the table's changes."),
+			 errhint(UNTAG_HINT)));
+}
+
 /*
  * Our triggers, by their names and still ours. One that is missing was just
  * renamed, or was lost before (dropping is met in drop.c), and then is no
- * reason against this command.
+ * reason against this command. One that is there and another than tag() made
+ * was just replaced (CREATE OR REPLACE TRIGGER); if it was before, it is a
+ * reason only against a command on triggers.
  */
 static void
 check_triggers(const GuardTable *g, const GuardCommand *command)
@@ -145,17 +158,23 @@ check_triggers(const GuardTable *g, const GuardCommand *command)
 		PROV_ROW_TRIGGER, PROV_TRUNCATE_TRIGGER, PROV_BEFORE_TRUNCATE_TRIGGER
 	};
 	bool		renames = command->stmt != NULL && IsA(command->stmt, RenameStmt) &&
-		((RenameStmt *) command->stmt)->renameType == OBJECT_TRIGGER;
+	((RenameStmt *) command->stmt)->renameType == OBJECT_TRIGGER;
+	bool		creates = command->stmt != NULL && IsA(command->stmt, CreateTrigStmt);
 	GuardTrigger trigger;
+	ListCell   *lc;
 	int			i;
 
 	for (i = 0; i < lengthof(names); i++)
 		if (guard_trigger(g->relid, names[i], &trigger) ? trigger.table_id != g->table->table_id : renames)
-			ereport(ERROR,
-					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-					 errmsg("tagged table \"%s\" must keep its trigger \"%s\"", get_rel_name(g->relid), names[i]),
-					 errdetail("It records the table's changes."),
-					 errhint(UNTAG_HINT)));
+			refuse_trigger(g->relid, names[i]);
+
+	if (!creates)
+		return;
+	foreach(lc, g->rels)
+		for (i = 0; i < lengthof(names); i++)
+			if (guard_holds_lock(lfirst_oid(lc)) && guard_trigger(lfirst_oid(lc), names[i], &trigger) &&
+				(trigger.table_id != g->table->table_id || !trigger.whole))
+				refuse_trigger(lfirst_oid(lc), names[i]);
 }
 
 /* ---- shapes before and after ---- */
@@ -287,6 +306,87 @@ has_missing_value(const GuardTable *g, pv_name column)
 				same_name(name_of(NameStr(TupleDescAttr(desc, i)->attname)), column);
 		table_close(rel, NoLock);
 		if (found)
+			return true;
+	}
+	return false;
+}
+
+/* Did the table have, in any of its shapes, a column of that name? */
+static bool
+had_column(int32 table_id, pv_name column)
+{
+	TupleDesc	desc = prov_tupdesc(PROV_SHAPE);
+	List	   *ids = NIL;
+	ListCell   *lc;
+	ScanKeyData key;
+	ProvScan	scan;
+	HeapTuple	tup;
+
+	prov_key_init(&key, PROV_SHAPE, A_SHAPE_TABLE_ID, BTEqualStrategyNumber, Int32GetDatum(table_id));
+	prov_scan_begin(&scan, PROV_SHAPE, prov_shape_table_index(), NULL, 1, &key);
+	while (HeapTupleIsValid(tup = prov_scan_next(&scan, ForwardScanDirection)))
+	{
+		bool		isnull;
+
+		ids = lappend_int(ids, DatumGetInt32(heap_getattr(tup, A_SHAPE_ID, desc, &isnull)));
+	}
+	prov_scan_end(&scan);
+
+	foreach(lc, ids)
+	{
+		ProvShape  *shape = prov_shape_fetch(lfirst_int(lc), NULL);
+		int			i;
+
+		for (i = 0; shape != NULL && shape->status == PV_OK && i < shape->shape.ncolumns; i++)
+			if (same_name(shape->columns[i].name, column))
+				return true;
+	}
+	return false;
+}
+
+static bool
+drops_column(const AlterTableStmt *stmt, const char *name)
+{
+	ListCell   *lc;
+
+	foreach(lc, stmt->cmds)
+	{
+		AlterTableCmd *cmd = lfirst(lc);
+
+		if (cmd->subtype == AT_DropColumn && strcmp(cmd->name, name) == 0)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Does the command add a column under a name that another one had? Images go
+ * by names: the last ones of that name are not of this column. before: the
+ * shape before the command.
+ */
+static bool
+name_reused(const GuardTable *g, const GuardCommand *command, const ProvShape *before)
+{
+	ListCell   *lc;
+
+	if (command->stmt == NULL || !IsA(command->stmt, AlterTableStmt) || command->relid != g->relid)
+		return false;
+	foreach(lc, ((AlterTableStmt *) command->stmt)->cmds)
+	{
+		AlterTableCmd *cmd = lfirst(lc);
+		const char *name;
+		pv_name		column;
+		int			i;
+
+		if (cmd->subtype != AT_AddColumn)
+			continue;
+		name = ((ColumnDef *) cmd->def)->colname;
+		column = name_of(name);
+		for (i = 0; i < before->shape.ncolumns && !same_name(before->columns[i].name, column); i++)
+			;
+		/* IF NOT EXISTS does nothing to a column that stays */
+		if (i < before->shape.ncolumns ? drops_column((AlterTableStmt *) command->stmt, name) :
+			had_column(g->table->table_id, column))
 			return true;
 	}
 	return false;
@@ -438,6 +538,8 @@ guard_follow(GuardTable *g, const GuardCommand *command)
 	check_key_index(root);
 
 	before = prov_shape_newest(g->table->table_id, NULL);
+	if (before != NULL && before->status == PV_OK)
+		baseline |= name_reused(g, command, before);
 	(void) update_registry(g, root, &r);
 	target = prov_target(root, g->table->table_id); /* writes the shape and its entry */
 	if (before != NULL && before->status == PV_OK)

@@ -46,6 +46,7 @@ typedef struct GuardTrigger
 {
 	char		enabled;		/* pg_trigger.tgenabled */
 	int32		table_id;		/* its argument; 0: it does not run capture() */
+	bool		whole;			/* for every row or TRUNCATE, at once and whatever the row holds */
 } GuardTrigger;
 
 extern bool guard_trigger(Oid relid, const char *name, GuardTrigger *out);

@@ -73,6 +73,18 @@ guard_qualified_name(Oid relid)
 	return quote_qualified_identifier(get_namespace_name(get_rel_namespace(relid)), get_rel_name(relid));
 }
 
+/* pg_trigger.tgtype of our trigger of that name; ledger tables' have others. */
+static int16
+type_of(const char *name)
+{
+	if (strcmp(name, PROV_ROW_TRIGGER) == 0)
+		return TRIGGER_TYPE_ROW | TRIGGER_TYPE_AFTER | TRIGGER_TYPE_INSERT | TRIGGER_TYPE_UPDATE |
+			TRIGGER_TYPE_DELETE;
+	if (strcmp(name, PROV_TRUNCATE_TRIGGER) == 0)
+		return TRIGGER_TYPE_AFTER | TRIGGER_TYPE_TRUNCATE;
+	return TRIGGER_TYPE_BEFORE | TRIGGER_TYPE_TRUNCATE;
+}
+
 bool
 guard_trigger(Oid relid, const char *name, GuardTrigger *out)
 {
@@ -93,6 +105,8 @@ guard_trigger(Oid relid, const char *name, GuardTrigger *out)
 
 		out->enabled = form->tgenabled;
 		out->table_id = 0;
+		out->whole = form->tgtype == type_of(name) && form->tgattr.dim1 == 0 && !form->tgdeferrable &&
+			heap_attisnull(tup, Anum_pg_trigger_tgqual, RelationGetDescr(rel));
 		if (form->tgnargs == 1 && get_func_namespace(form->tgfoid) == prov_namespace() &&
 			strcmp(get_func_name(form->tgfoid), "capture") == 0)
 		{

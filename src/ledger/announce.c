@@ -53,22 +53,35 @@ notify(const ProvSigned *head)
 				 psprintf("%lld %s", (long long) head->size, root_hex(head)));
 }
 
-/* Writes note (and an empty line, if appending) to a file. */
+/*
+ * Writes note (and an empty line, if appending) to a file. Others may be able
+ * to write to the folder: what they put there must not lead us elsewhere.
+ */
 static void
 write_note(const char *path, int flags, const ProvSigned *head, bool append)
 {
 	Size		len = head->notelen + (append ? 1 : 0);
 	char	   *data = palloc(len);
+	struct stat st;
 	int			fd;
 
 	memcpy(data, head->note, head->notelen);
 	if (append)
 		data[len - 1] = '\n';
-	fd = OpenTransientFilePerm(path, O_WRONLY | O_CREAT | PG_BINARY | flags, PUBLIC_MODE);
+	fd = OpenTransientFilePerm(path, O_WRONLY | O_CREAT | O_NOFOLLOW | O_NONBLOCK | PG_BINARY | flags,
+							   PUBLIC_MODE);
 	if (fd < 0)
 		ereport(ERROR,
 				(errcode_for_file_access(),
 				 errmsg("could not open file \"%s\": %m", path)));
+	if (fstat(fd, &st) != 0)
+		ereport(ERROR,
+				(errcode_for_file_access(),
+				 errmsg("could not stat file \"%s\": %m", path)));
+	if (!S_ISREG(st.st_mode) || st.st_uid != geteuid() || st.st_nlink > 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("\"%s\" is not a file of the server's own", path)));
 	/* the server's umask keeps others out */
 	if (fchmod(fd, PUBLIC_MODE) != 0)
 		ereport(ERROR,
@@ -106,7 +119,11 @@ write_files(const ProvSigned *head)
 
 	latest = psprintf("%s/latest", prov_checkpoint_directory);
 	temp = psprintf("%s.tmp", latest);
-	write_note(temp, O_TRUNC, head, false);
+	if (unlink(temp) != 0 && errno != ENOENT)
+		ereport(ERROR,
+				(errcode_for_file_access(),
+				 errmsg("could not remove file \"%s\": %m", temp)));
+	write_note(temp, O_EXCL, head, false);
 	(void) durable_rename(temp, latest, ERROR);
 }
 

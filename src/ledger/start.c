@@ -10,7 +10,7 @@
  * the same transaction. This misses no entry: the worker gives its lock back
  * first and then looks once more for entries and for transactions that may
  * still bring some (worker.c), and a transaction that began later finds the
- * lock free when it looks.
+ * lock free when it looks. PREPARE counts as a commit here.
  *
  * At commit time nothing may fail any more: starting takes no lock of the
  * lock manager and allocates nothing.
@@ -95,6 +95,7 @@ at_transaction_end(XactEvent event, void *arg)
 	switch (event)
 	{
 		case XACT_EVENT_PRE_COMMIT:
+		case XACT_EVENT_PRE_PREPARE:
 			if (captured && !start_at_commit)
 			{
 				TimestampTz now = GetCurrentTimestamp();
@@ -117,6 +118,9 @@ at_transaction_end(XactEvent event, void *arg)
 				last_probe = 0;
 			break;
 		case XACT_EVENT_PREPARE:
+			/* COMMIT PREPARED fires nothing; the worker stays until then */
+			if (start_at_commit)
+				start_or_log();
 			break;
 		default:
 			return;

@@ -99,6 +99,13 @@ is(psql('SELECT provenance.size(provenance.seal())'), '107', 'a prepared transac
 psql(q{COMMIT PREPARED 'p'});
 is(psql('SELECT provenance.size(provenance.seal())'), '108', 'nor missed');
 
+# a session that only prepares transactions
+$node->restart;
+is(psql($standing), '0', 'no worker after the restart');
+psql(q{BEGIN; INSERT INTO t VALUES (108, 'p'); PREPARE TRANSACTION 'p'});
+ok(await($standing, '1'), 'PREPARE starts a worker');
+psql(q{ROLLBACK PREPARED 'p'});
+
 # --- seal() from a transaction that rolls back ---------------------------
 
 is(psql(q{BEGIN; INSERT INTO t VALUES (200, 'x'); SELECT provenance.size(provenance.seal()); ROLLBACK}),
