@@ -149,6 +149,13 @@ SELECT format('CREATE OR REPLACE TRIGGER %I %s EXECUTE FUNCTION provenance.captu
 			('~provenance_truncate', 'BEFORE TRUNCATE ON parts_1 WHEN (false)'),
 			('provenance_capture', 'AFTER INSERT OR UPDATE OR DELETE ON parts FOR EACH ROW')) v (name, what) \gexec
 SELECT * FROM modes('parts');
+
+-- A second one of another name records nothing.
+SELECT format('CREATE TRIGGER another AFTER INSERT ON parts FOR EACH ROW EXECUTE FUNCTION provenance.capture(%L)',
+			  convert_from(trim('\x00'::bytea FROM :'arg'::bytea), 'UTF8')) \gexec
+INSERT INTO parts VALUES (1, 'x');	-- fails
+DROP TRIGGER another ON parts;
+INSERT INTO parts VALUES (1, 'x');
 SELECT provenance.untag('parts');
 
 -- A column under the name of an earlier one has other values.

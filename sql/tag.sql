@@ -166,18 +166,21 @@ SELECT * FROM crm.entries() WHERE op = 'insert';
 -- The trigger function records nothing of a table that is not tagged under its id.
 RESET ROLE;
 SELECT provenance.capture();	-- fails
-CREATE TRIGGER t AFTER INSERT ON rolled_back FOR EACH ROW EXECUTE FUNCTION provenance.capture('1');
+BEGIN;
+CREATE TRIGGER provenance_capture AFTER INSERT ON rolled_back FOR EACH ROW EXECUTE FUNCTION provenance.capture('1');
 INSERT INTO rolled_back VALUES (3);	-- fails
-DROP TRIGGER t ON rolled_back;
-CREATE TRIGGER t AFTER INSERT ON rolled_back FOR EACH ROW EXECUTE FUNCTION provenance.capture('1000');
+ROLLBACK;
+BEGIN;
+CREATE TRIGGER provenance_capture AFTER INSERT ON rolled_back FOR EACH ROW EXECUTE FUNCTION provenance.capture('1000');
 INSERT INTO rolled_back VALUES (3);	-- fails
-DROP TRIGGER t ON rolled_back;
+ROLLBACK;
 SELECT table_id AS unique_key_id FROM provenance.registry WHERE table_name = 'unique_key' \gset
-SELECT format('CREATE TRIGGER t AFTER INSERT ON rolled_back FOR EACH ROW EXECUTE FUNCTION provenance.capture(%L)', :unique_key_id) \gexec
+BEGIN;
+SELECT format('CREATE TRIGGER provenance_capture AFTER INSERT ON rolled_back FOR EACH ROW EXECUTE FUNCTION provenance.capture(%L)', :unique_key_id) \gexec
 \set VERBOSITY terse
 INSERT INTO rolled_back VALUES (3);	-- fails
 \set VERBOSITY default
-DROP TRIGGER t ON rolled_back;
+ROLLBACK;
 CREATE TRIGGER t BEFORE INSERT ON rolled_back FOR EACH ROW EXECUTE FUNCTION provenance.capture('1');
 INSERT INTO rolled_back VALUES (3);	-- fails
 DROP TRIGGER t ON rolled_back;

@@ -29,6 +29,7 @@
 
 #include "capture/capture.h"
 #include "ledger/record.h"
+#include "ledger/triggers.h"
 
 PG_FUNCTION_INFO_V1(provenance_capture);
 
@@ -140,6 +141,7 @@ provenance_capture(PG_FUNCTION_ARGS)
 {
 	TriggerData *td = (TriggerData *) fcinfo->context;
 	bool		truncate;
+	const char *name;
 	int32		table_id;
 
 	if (!CALLED_AS_TRIGGER(fcinfo))
@@ -156,6 +158,16 @@ provenance_capture(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
 				 errmsg("function \"capture\" must be given the id of a tagged table")));
+
+	/* a second trigger, which the table's owner can make, would record twice */
+	name = td->tg_trigger->tgname;
+	if (truncate ? strcmp(name, PROV_TRUNCATE_TRIGGER) != 0 && strcmp(name, PROV_BEFORE_TRUNCATE_TRIGGER) != 0 :
+		strcmp(name, PROV_ROW_TRIGGER) != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("trigger \"%s\" of table \"%s\" is not one that provenance.tag() made",
+						name, RelationGetRelationName(td->tg_relation)),
+				 errhint("Drop the trigger.")));
 	table_id = pg_strtoint32(td->tg_trigger->tgargs[0]);
 
 	if (truncate)
