@@ -104,6 +104,10 @@ my @rounds = (
 	[ 'a leaf hash and another entry changed', "UPDATE provenance.leaf_run SET hashes = set_byte(hashes, 0, get_byte(hashes, 0) # 1) WHERE first_leaf = (SELECT max(first_leaf) FROM provenance.leaf_run WHERE first_leaf < 256);
 		UPDATE provenance.entry SET changed_at = changed_at - interval '1 year' WHERE seq = $seq", 'tile_differs leaf_differs' ],
 	[ 'all leaf hashes changed', "UPDATE provenance.leaf_run SET hashes = set_byte(hashes, 0, get_byte(hashes, 0) # 1)", 'tile_differs' ],
+	[ 'an entry changed, and its leaf hash to match', "CREATE TEMP TABLE last AS SELECT seq, leaf_index AS leaf FROM provenance.changes('crm.contact', '-infinity', 'infinity') ORDER BY leaf_index DESC NULLS LAST LIMIT 1;
+		UPDATE provenance.entry SET changed_at = changed_at - interval '1 year' FROM last WHERE entry.seq = last.seq;
+		UPDATE provenance.leaf_run SET hashes = overlay(hashes PLACING provenance.leaf_hash(provenance.leaf(seq))::bytea FROM ((leaf - first_leaf) * 32 + 1)::int)
+		FROM last WHERE leaf BETWEEN first_leaf AND first_leaf + count - 1", 'head_differs root_differs', '=' ],
 	[ 'leaf hashes of the wrong length', "UPDATE provenance.leaf_run SET hashes = substr(hashes, 2) WHERE first_leaf = 0", 'run_invalid leaf_missing' ],
 	[ 'map: a predecessor changed', "UPDATE provenance.leaf_run SET map = set_byte(map, length(map) - 1, 1) WHERE first_leaf = 0", 'leaf_differs' ],
 	[ 'garbage in a map', "UPDATE provenance.leaf_run SET map = '$garbage' WHERE first_leaf = 0", 'run_invalid leaf_missing' ],
