@@ -8,7 +8,6 @@
 #                                     private servers; see test/lib/check.sh
 #   make demo [KEEP=1] [CRM_DATA=dir] a guided tour
 #   make bench, make bench-long       measurements
-#   make provenance-verify            the verifier program, needs no PostgreSQL
 #
 # check, demo and bench install what they miss from Debian's packages, after
 # saying so (test/lib/require.sh). The extension's version stands in
@@ -16,27 +15,13 @@
 
 TOPDIR := $(patsubst %/,%,$(dir $(abspath $(lastword $(MAKEFILE_LIST)))))
 
-# The program for those without a database: the core and one file.
-VERIFIER_SOURCES := $(sort $(wildcard $(TOPDIR)/src/verifier/*.c))
-ifneq (,$(VERIFIER_SOURCES))
-VERIFIER = provenance-verify
-VERIFIER_SOURCES += $(sort $(wildcard $(TOPDIR)/src/core/*.c))
-endif
-
-define verifier_rule
-$(VERIFIER): $(VERIFIER_SOURCES) $(wildcard $(TOPDIR)/src/core/*.h $(TOPDIR)/src/verifier/*.h)
-	$$(CC) -std=c11 -D_GNU_SOURCE -O2 -g -Wall -Wextra $$(WERROR) -I$(TOPDIR)/src -o $$@ $(VERIFIER_SOURCES) -lcrypto
-endef
-
 # Goals that bring their own PostgreSQL or need none: without PGXS.
-DRIVERS = check demo bench bench-long core-check provenance-verify
+DRIVERS = check demo bench bench-long core-check
 
 ifneq (,$(filter $(DRIVERS),$(MAKECMDGOALS)))
 
-.PHONY: $(filter-out provenance-verify,$(MAKECMDGOALS))
+.PHONY: $(MAKECMDGOALS)
 .NOTPARALLEL:
-
-$(if $(VERIFIER),$(eval $(verifier_rule)))
 
 export PG_CONFIG LAYERS TESTS KEEP CRM_DATA PROVENANCE_VECTORS
 
@@ -81,10 +66,6 @@ PG_CFLAGS = -Wextra -Wno-unused-parameter -Wno-sign-compare \
 	-Wno-missing-field-initializers $(WERROR)
 SHLIB_LINK = -lcrypto
 
-ifdef VERIFIER
-SCRIPTS_built = $(VERIFIER)
-endif
-
 # The library exports what SQL names, and the worker entry points that the
 # headers declare with PGDLLEXPORT.
 SHLIB_EXPORTS = build/exports.txt
@@ -123,8 +104,6 @@ include $(PGXS)
 ifeq (15,$(MAJORVERSION))
 override REGRESS := $(filter-out %_soft,$(REGRESS))
 endif
-
-$(if $(VERIFIER),$(eval $(verifier_rule)))
 
 VPATH_DIRS := $(shell mkdir -p build $(sort $(dir $(OBJS))))
 
