@@ -78,4 +78,9 @@
 	tuplesort_getdatum(state, forward, val, isnull, NULL)
 #endif
 
+/* A specifier in front of the declaration (18). */
+#if PG_VERSION_NUM < 180000
+#define pg_noreturn pg_attribute_noreturn()
+#endif
+
 #endif							/* PROVENANCE_COMPAT_H */

@@ -16,6 +16,7 @@
 #include "utils/hsearch.h"
 #include "utils/jsonb.h"
 
+#include "compat.h"
 #include "ledger/log.h"
 
 typedef struct ProveTarget
@@ -126,7 +127,7 @@ extern bool history_has_row(int op);
 extern char *prove_make_proof(int64 seq, int64 size, size_t *prooflen);
 
 /* An ERROR for a log that does not hold together. */
-extern void prove_log_damaged(int64 leaf) pg_attribute_noreturn();
+pg_noreturn extern void prove_log_damaged(int64 leaf);
 
 /*
  * The note of the newest checkpoint, or of that size (size >= 0), and its size;
