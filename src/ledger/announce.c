@@ -29,6 +29,7 @@
 
 #include "ledger/publish.h"
 #include "ledger/settings.h"
+#include "ledger/write_file.h"
 
 #define PUBLIC_MODE (S_IRUSR | S_IWUSR | S_IRGRP | S_IROTH)
 
@@ -87,19 +88,7 @@ write_note(const char *path, int flags, const ProvSigned *head, bool append)
 		ereport(ERROR,
 				(errcode_for_file_access(),
 				 errmsg("could not set permissions of file \"%s\": %m", path)));
-	errno = 0;
-	if (write(fd, data, len) != (ssize_t) len || pg_fsync(fd) != 0)
-	{
-		if (errno == 0)
-			errno = ENOSPC;
-		ereport(ERROR,
-				(errcode_for_file_access(),
-				 errmsg("could not write file \"%s\": %m", path)));
-	}
-	if (CloseTransientFile(fd) != 0)
-		ereport(ERROR,
-				(errcode_for_file_access(),
-				 errmsg("could not close file \"%s\": %m", path)));
+	prov_write_and_close(fd, path, data, len, true);
 }
 
 static void

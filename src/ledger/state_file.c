@@ -21,6 +21,7 @@
 #include "storage/fd.h"
 
 #include "ledger/signer.h"
+#include "ledger/write_file.h"
 #include "types/types.h"
 
 #define STATE_VERSION "provenance signer state 1"
@@ -221,19 +222,7 @@ prov_state_write(const ProvStateDir *dir, const ProvSignerState *state)
 		ereport(ERROR,
 				(errcode_for_file_access(),
 				 errmsg("could not create file \"%s\": %m", temp)));
-	errno = 0;
-	if (write(fd, data, b.len) != (ssize_t) b.len)
-	{
-		if (errno == 0)
-			errno = ENOSPC;
-		ereport(ERROR,
-				(errcode_for_file_access(),
-				 errmsg("could not write file \"%s\": %m", temp)));
-	}
-	if (CloseTransientFile(fd) != 0)
-		ereport(ERROR,
-				(errcode_for_file_access(),
-				 errmsg("could not close file \"%s\": %m", temp)));
+	prov_write_and_close(fd, temp, data, b.len, false);
 	/* syncs the file before, and file and folder after */
 	(void) durable_rename(temp, path, ERROR);
 	pfree(data);

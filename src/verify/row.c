@@ -19,32 +19,20 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
-#include "catalog/pg_class.h"
-#include "catalog/pg_operator.h"
-#include "executor/spi.h"
 #include "miscadmin.h"
-#include "utils/array.h"
-#include "utils/builtins.h"
 #include "utils/lsyscache.h"
-#include "utils/syscache.h"
-#include "utils/typcache.h"
 
+#include "ledger/key_args.h"
 #include "ledger/row_image.h"
 #include "types/types.h"
 #include "verify/verify.h"
 
-/* The key asked for, as values of the key columns' types. */
+/* The key asked for, and where its row is. */
 typedef struct RowKey
 {
-	Verify	   *v;
 	TableState *state;
 	ProvLayout *layout;
-	Oid			owner;
-	int			n;
-	Oid			types[INDEX_MAX_KEYS];
-	Datum		values[INDEX_MAX_KEYS];
-	ProvOutput	outputs[INDEX_MAX_KEYS];
-	pv_value	texts[INDEX_MAX_KEYS];
+	ProvKeyArgs args;
 	bool		found;			/* in the table */
 	TableRow	row;
 } RowKey;
@@ -59,101 +47,28 @@ wrong_number(const RowKey *key, int n)
 }
 
 static void
-get_key(FunctionCallInfo fcinfo, int first, RowKey *key)
+get_key(FunctionCallInfo fcinfo, int first, Oid owner, RowKey *key)
 {
-	int			n = PG_NARGS() - first;
-	Datum	   *args = palloc(sizeof(Datum) * (n + 1));
-	bool	   *nulls = palloc(sizeof(bool) * (n + 1));
-	Oid			array_type = InvalidOid;
+	Oid			relid = key->state->relid;
+	ProvArgument *args;
+	int			n = prov_arguments(fcinfo, first, &args);
 	int			i;
 
-	if (get_fn_expr_variadic(fcinfo->flinfo))
-	{
-		int16		len;
-		bool		byval;
-		char		align;
-
-		if (PG_ARGISNULL(first))
-			wrong_number(key, 0);
-		array_type = get_base_element_type(get_fn_expr_argtype(fcinfo->flinfo, first));
-		get_typlenbyvalalign(array_type, &len, &byval, &align);
-		deconstruct_array(PG_GETARG_ARRAYTYPE_P(first), array_type, len, byval, align, &args, &nulls, &n);
-	}
-	else
-		for (i = 0; i < n; i++)
-		{
-			args[i] = PG_GETARG_DATUM(first + i);
-			nulls[i] = PG_ARGISNULL(first + i);
-		}
-
+	if (n < 0)
+		wrong_number(key, 0);
 	if (n != key->layout->nkeys)
 		wrong_number(key, n);
-	key->n = n;
+	prov_key_args_init(&key->args, relid, owner);
 	for (i = 0; i < n; i++)
 	{
-		Oid			type = OidIsValid(array_type) ? array_type : get_fn_expr_argtype(fcinfo->flinfo, first + i);
-		int32		typmod;
-		Oid			collation;
+		AttrNumber	attnum = key->layout->attnums[key->layout->keys[i]];
 
-		if (nulls[i])
+		if (args[i].isnull)
 			ereport(ERROR,
 					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 					 errmsg("a key value must not be null")));
-		get_atttypetypmodcoll(key->state->relid, key->layout->attnums[key->layout->keys[i]],
-							  &key->types[i], &typmod, &collation);
-		key->values[i] = prov_value_as(args[i], type, key->types[i], typmod, key->owner);
+		prov_key_args_add(&key->args, attnum, get_attname(relid, attnum, false), &args[i]);
 	}
-}
-
-static void
-output_key(void *arg)
-{
-	RowKey	   *key = arg;
-	int			i;
-
-	for (i = 0; i < key->n; i++)
-		key->texts[i] = prov_output(&key->outputs[i], key->values[i]);
-}
-
-static void
-key_texts(RowKey *key)
-{
-	int			needs = 0;
-	int			i;
-
-	for (i = 0; i < key->n; i++)
-	{
-		prov_output_init(&key->outputs[i], key->types[i], CurrentMemoryContext);
-		needs |= key->outputs[i].needs;
-	}
-	prov_canonical_run(needs, key->owner, output_key, key);
-}
-
-static bool
-lookup_query(RowKey *key, StringInfo query)
-{
-	int			i;
-
-	initStringInfo(query);
-	appendStringInfo(query, "SELECT t.tableoid, t.ctid FROM %s%s t WHERE ",
-					 get_rel_relkind(key->state->relid) == RELKIND_PARTITIONED_TABLE ? "" : "ONLY ",
-					 quote_qualified_identifier(get_namespace_name(get_rel_namespace(key->state->relid)),
-												get_rel_name(key->state->relid)));
-	for (i = 0; i < key->n; i++)
-	{
-		Oid			op = lookup_type_cache(key->types[i], TYPECACHE_EQ_OPR)->eq_opr;
-		HeapTuple	tup = SearchSysCache1(OPEROID, ObjectIdGetDatum(op));
-		Form_pg_operator form;
-
-		if (!HeapTupleIsValid(tup))
-			return false;
-		form = (Form_pg_operator) GETSTRUCT(tup);
-		appendStringInfo(query, "%st.%s OPERATOR(%s.%s) $%d", i == 0 ? "" : " AND ",
-						 quote_identifier(get_attname(key->state->relid, key->layout->attnums[key->layout->keys[i]], false)),
-						 quote_identifier(get_namespace_name(form->oprnamespace)), NameStr(form->oprname), i + 1);
-		ReleaseSysCache(tup);
-	}
-	return true;
 }
 
 /* Where the row is in the table. */
@@ -161,27 +76,18 @@ static void
 find_row(void *arg)
 {
 	RowKey	   *key = arg;
-	StringInfoData query;
+	Datum		place[2];
 	Oid			save_user;
 	int			save_sec;
 
-	if (!lookup_query(key, &query))
-		return;
 	GetUserIdAndSecContext(&save_user, &save_sec);
-	SetUserIdAndSecContext(key->owner, save_sec | SECURITY_RESTRICTED_OPERATION | SECURITY_NOFORCE_RLS);
-	SPI_connect();
-	if (SPI_execute_with_args(query.data, key->n, key->types, key->values, NULL, true, 1) != SPI_OK_SELECT)
-		elog(ERROR, "looking up a key failed: %s", query.data);
-	if (SPI_processed > 0)
+	SetUserIdAndSecContext(key->args.owner, save_sec | SECURITY_RESTRICTED_OPERATION | SECURITY_NOFORCE_RLS);
+	key->found = prov_key_args_find(&key->args, "t.tableoid, t.ctid", 2, place);
+	if (key->found)
 	{
-		HeapTuple	tup = SPI_tuptable->vals[0];
-		bool		isnull;
-
-		key->found = true;
-		key->row.tableoid = DatumGetObjectId(SPI_getbinval(tup, SPI_tuptable->tupdesc, 1, &isnull));
-		key->row.tid = *(ItemPointer) DatumGetPointer(SPI_getbinval(tup, SPI_tuptable->tupdesc, 2, &isnull));
+		key->row.tableoid = DatumGetObjectId(place[0]);
+		key->row.tid = *(ItemPointer) DatumGetPointer(place[1]);
 	}
-	SPI_finish();
 	SetUserIdAndSecContext(save_user, save_sec);
 }
 
@@ -482,10 +388,11 @@ identity_of(Verify *v, TableState *state, const pv_value *texts, int n, uint8 id
 void
 verify_one_row(Verify *v, TableState *state, FunctionCallInfo fcinfo, int first_key)
 {
-	RowKey		key = {.v = v, .state = state};
+	RowKey		key = {.state = state};
 	TableRows  *rows;
 	uint8		given[PV_ROW_ID_LEN];
 	uint8		found[PV_ROW_ID_LEN];
+	Oid			owner;
 	Walk	   *w;
 
 	if (v->identity == NULL || state->table == NULL)
@@ -495,10 +402,10 @@ verify_one_row(Verify *v, TableState *state, FunctionCallInfo fcinfo, int first_
 	if (!OidIsValid(state->relid) || (rows = table_rows_open(v, state)) == NULL)
 		return;					/* there is a finding */
 	verify_progress_begin(v, "entries of the row", 0);
-	key.layout = table_rows_layout(rows, &key.owner);
-	get_key(fcinfo, first_key, &key);
-	key_texts(&key);
-	if (!identity_of(v, state, key.texts, key.n, given))
+	key.layout = table_rows_layout(rows, &owner);
+	get_key(fcinfo, first_key, owner, &key);
+	prov_key_args_texts(&key.args);
+	if (!identity_of(v, state, key.args.texts, key.args.n, given))
 		return;
 	if (!verify_try(v, find_row, &key))
 	{
@@ -520,7 +427,7 @@ verify_one_row(Verify *v, TableState *state, FunctionCallInfo fcinfo, int first_
 			return;
 		}
 		prov_pick_key(key.layout, values, texts);
-		(void) identity_of(v, state, texts, key.n, found);
+		(void) identity_of(v, state, texts, key.args.n, found);
 	}
 	w = walk_chain(v, state, found);
 	if (state->tagged)
