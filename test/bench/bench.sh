@@ -12,7 +12,7 @@
 #
 #   BENCH_QUICK=1     a smoke run of about two minutes
 #   BENCH_ROUNDS      interleaved rounds (5)
-#   BENCH_SECONDS     length of one pgbench run (3)
+#   BENCH_SECONDS     length of one pgbench run (2)
 #   BENCH_ROWS        rows of the CRM table and of bulk statements (200000)
 #   BENCH_ONLY        groups to run, of: single bulk tag ledger (all)
 #   BENCH_CSV         the CSV file (/tmp/provenance-bench-<time>.csv)

@@ -67,7 +67,8 @@ def storage(out):
             "all relations of the ledger but heads and contexts")
     out.add("table entry, heap", sizes["entry"][1] / entries, "bytes per change", "image included")
     out.add("table entry, index", (sizes["entry"][0] - sizes["entry"][1]) / entries, "bytes per change")
-    out.add("leaves, map and tree", log, "bytes per change")
+    out.add("leaves, map and tree", log, "bytes per change",
+            ", ".join("%s %.1f" % (n, per.get(n, 0)) for n in ("leaf_run", "seq_block", "tree_node")))
     if heads:
         out.add("heads", sizes["head"][0] / heads, "bytes per row ever recorded")
     out.add("contexts", per.get("context", 0), "bytes per change",
