@@ -215,6 +215,8 @@ insert_rows(const char *origin, int incarnation, const char *vkey, const char *d
 	ws[A_WS_SIGNER - 1] = CStringGetTextDatum("ready");
 	ws[A_WS_ERROR - 1] = (Datum) 0;
 	ws[A_WS_WANTED - 1] = BoolGetDatum(true);
+	ws[A_WS_DATABASE - 1] = ObjectIdGetDatum(MyDatabaseId);
+	ws[A_WS_SYSTEM - 1] = Int64GetDatum((int64) GetSystemIdentifier());
 	nulls[A_WS_ERROR_AT - 1] = true;
 	nulls[A_WS_ERROR - 1] = true;
 	prov_writer_open(&w, PROV_WORKER_STATE);

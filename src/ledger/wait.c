@@ -99,24 +99,13 @@ provenance_unsealed(PG_FUNCTION_ARGS)
 	TupleDesc	desc;
 	Datum		values[2];
 	bool		nulls[2] = {false, true};
-	int64		n = 0;
-	TimestampTz oldest = DT_NOEND;
-	Snapshot	snapshot;
-	ProvUnsealedScan *scan;
-	ProvEntry	entry;
+	int64		n;
+	TimestampTz oldest = 0;
 
 	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "return type must be a row type");
-	snapshot = RegisterSnapshot(GetLatestSnapshot());
-	scan = prov_unsealed_open(snapshot);
-	while (n < PENDING_CAP && prov_unsealed_next(scan, &entry))
-	{
-		n++;
-		oldest = Min(oldest, entry.changed_at);
-	}
-	prov_unsealed_close(scan);
-	UnregisterSnapshot(snapshot);
-
+	/* in no order: this is for everybody, and may be asked often */
+	n = prov_unsealed_count(GetLatestSnapshot(), PENDING_CAP, &oldest);
 	values[0] = Int64GetDatum(n);
 	values[1] = TimestampTzGetDatum(oldest);
 	nulls[1] = n == 0;

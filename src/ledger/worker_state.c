@@ -8,6 +8,9 @@
  * hold it for long between stop_worker() and its commit. What a worker could
  * not write down it says again at its next cycle.
  *
+ * The row comes along when the database is restored from a dump or copied, and
+ * would call the copy's signer ready; so it says whose it is.
+ *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
@@ -28,6 +31,7 @@
 
 PG_FUNCTION_INFO_V1(provenance_start_worker);
 PG_FUNCTION_INFO_V1(provenance_stop_worker);
+PG_FUNCTION_INFO_V1(provenance_signer);
 
 typedef struct Change
 {
@@ -49,6 +53,20 @@ prov_worker_wanted(void)
 	return isnull || DatumGetBool(wanted);
 }
 
+static bool
+is_self(const Datum *values)
+{
+	return DatumGetObjectId(values[A_WS_DATABASE - 1]) == MyDatabaseId &&
+		(uint64) DatumGetInt64(values[A_WS_SYSTEM - 1]) == GetSystemIdentifier();
+}
+
+static void
+put_self(Datum *values)
+{
+	values[A_WS_DATABASE - 1] = ObjectIdGetDatum(MyDatabaseId);
+	values[A_WS_SYSTEM - 1] = Int64GetDatum((int64) GetSystemIdentifier());
+}
+
 /* False if nothing was to be changed. The caller holds the table's lock. */
 static bool
 change_row(const Change *change)
@@ -67,7 +85,14 @@ change_row(const Change *change)
 		values[A_WS_ID - 1] = Int32GetDatum(1);
 		values[A_WS_SIGNER - 1] = CStringGetTextDatum("ready");
 		values[A_WS_WANTED - 1] = BoolGetDatum(true);
+		put_self(values);
 		nulls[A_WS_ID - 1] = nulls[A_WS_SIGNER - 1] = nulls[A_WS_WANTED - 1] = false;
+		nulls[A_WS_DATABASE - 1] = nulls[A_WS_SYSTEM - 1] = false;
+	}
+	if (change->signer && !is_self(values))
+	{
+		put_self(values);
+		changed = true;
 	}
 	if (change->signer &&
 		strcmp(TextDatumGetCString(values[A_WS_SIGNER - 1]), change->signer) != 0)
@@ -191,4 +216,22 @@ provenance_stop_worker(PG_FUNCTION_ARGS)
 {
 	set_wanted(false, "stop_worker()");
 	PG_RETURN_VOID();
+}
+
+/* signer() → what the signer last said, if it was this database's. */
+Datum
+provenance_signer(PG_FUNCTION_ARGS)
+{
+	HeapTuple	tup = prov_fetch1(PROV_WORKER_STATE, Int32GetDatum(1), NULL);
+	Datum		values[N_WS];
+	bool		nulls[N_WS];
+
+	if (tup == NULL)
+		PG_RETURN_NULL();
+	heap_deform_tuple(tup, prov_tupdesc(PROV_WORKER_STATE), values, nulls);
+	if (!is_self(values))
+		PG_RETURN_TEXT_P(cstring_to_text("stopped: this database was restored or copied, "
+										 "and the signer has not looked at its state since; "
+										 "seal() says how to go on"));
+	PG_RETURN_DATUM(values[A_WS_SIGNER - 1]);
 }

@@ -159,7 +159,9 @@ CREATE TABLE worker_state (
 	last_error_at		timestamptz,
 	signer				text NOT NULL,			-- 'ready' or 'stopped: …'
 	last_error			text,
-	wanted				boolean NOT NULL DEFAULT true	-- false: stop_worker()
+	wanted				boolean NOT NULL DEFAULT true,	-- false: stop_worker()
+	database_oid		oid NOT NULL,			-- whose signer it was
+	system_identifier	bigint NOT NULL
 );
 
 -- Values that must not reach pg_statistic, where erasure would not find them.

@@ -37,7 +37,12 @@ COMMENT ON FUNCTION stop_worker() IS 'has the standing worker leave within a sec
 CREATE FUNCTION unsealed(OUT pending bigint, OUT oldest_pending timestamptz)
 	LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE
 	AS 'MODULE_PATHNAME', 'provenance_unsealed';
-COMMENT ON FUNCTION unsealed() IS 'entries committed and not yet in the log, counted up to 100000, and the time of the oldest';
+COMMENT ON FUNCTION unsealed() IS 'entries committed and not yet in the log, counted up to 100000, and the time of the oldest counted';
+
+CREATE FUNCTION signer() RETURNS text
+	LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE
+	AS 'MODULE_PATHNAME', 'provenance_signer';
+COMMENT ON FUNCTION signer() IS '"ready", or "stopped: " and why';
 
 -- pg_stat_activity shows the type of a superuser's process to few.
 CREATE FUNCTION worker_pid() RETURNS int
@@ -68,7 +73,7 @@ CREATE VIEW status AS
 			c.size AS published_size,
 			c.signed_at AS last_checkpoint_at,
 			NULL::bigint AS last_cosigned_size,
-			w.signer,
+			signer() AS signer,
 			worker_pid() AS worker_pid,
 			w.last_error,
 			(SELECT count(*) FROM registry AS r WHERE r.untagged_at IS NULL AND r.table_id < 2000000000) AS tagged_tables,

@@ -108,6 +108,7 @@ like(fails(q{SELECT provenance.untag('provenance.incarnation')}, $node, 'clone')
 psql('SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type LIKE \'provenance%\'');
 psql('CREATE DATABASE clone2 TEMPLATE postgres', $node, 'template1');
 like(psql(q{SELECT provenance.new_incarnation('another clone')}, $node, 'clone2'), qr{^crm\.example/3\+}, 'a second clone gets another number');
+is(psql('SELECT signer FROM provenance.status', $node, 'clone2'), 'ready', 'is ready, though nothing was sealed yet');
 like(psql('SELECT provenance.seal()', $node, 'clone2'), qr{^crm\.example/3\n6\n}, 'and signs');
 
 # --- a copy of the data directory, started beside the original -----------------
@@ -211,6 +212,7 @@ $other->append_conf('postgresql.conf', "fsync = off\n");
 $other->start;
 $other->safe_psql('postgres', 'CREATE DATABASE crm; CREATE ROLE somebody');
 $other->command_ok([ 'pg_restore', '-d', $other->connstr('crm'), $dump ], 'restored');
+like(psql('SELECT signer FROM provenance.status', $other, 'crm'), qr/^stopped: this database was restored or copied/, 'a restored dump: status says so at once');
 like(fails('SELECT provenance.seal()', $other, 'crm'), qr/55000.*it was in "\Q$standby_dir\E"/s, 'a restored dump is refused');
 like(fails('SELECT provenance.adopt()', $other, 'crm'), qr/55000.*still in "\Q$standby_dir\E"/s, 'the state is elsewhere');
 rename $standby_dir, "$standby_dir.lost" or die $!;

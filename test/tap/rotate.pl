@@ -193,6 +193,41 @@ write_file("$tmp/ask", "#!/bin/sh\ntest \"\$1\" = 'Passphrase of the signing key
 chmod 0700, "$tmp/ask";
 psql("ALTER DATABASE postgres SET provenance.signing_key_passphrase_command = '$tmp/ask \"%p\"'; INSERT INTO t VALUES (7)");
 is(independent($vkey4, psql('SELECT provenance.seal()')), 'accepted', 'a prompt stands for %p');
+
+# a command that hangs; its processes leave with it
+my $pids = "$tmp/pids";
+sub survivors	# a zombie only waits to be reaped
+{
+	return scalar(grep { my $state = `ps -o stat= -p $_`; $state =~ /^[^Z]/ } split ' ', slurp_file($pids));
+}
+
+sub await_file
+{
+	for (1 .. 100) { last if -s $pids; select undef, undef, undef, 0.1; }
+	return -s $pids;
+}
+$node->stop;
+$node->start;
+psql("ALTER DATABASE postgres SET provenance.signing_key_passphrase_command = 'sleep 600 & echo \$\$ \$! >> $pids; wait'");
+unlink $pids;
+my $began = time;
+like(fails('INSERT INTO t VALUES (71); SELECT provenance.seal()'), qr/55000.*the signer is stopped.*the passphrase command took longer than 10 s, and was killed/s, 'a command that hangs: stopped');
+cmp_ok(time - $began, '<', 40, 'in time');
+unlink $pids;
+psql('SELECT provenance.stop_worker(); INSERT INTO t VALUES (72)');
+my ($psql_out, $psql_err) = ('', '');
+my $session = IPC::Run::start([ 'psql', '-X', '-d', $node->connstr('postgres'), '-c', 'SELECT provenance.seal()' ], '>', \$psql_out, '2>', \$psql_err);
+ok(await_file(), 'again');
+$began = time;
+$node->stop('fast');
+cmp_ok(time - $began, '<', 8, 'a fast shutdown does not wait for it');
+$session->finish;
+for (1 .. 50) { last if !survivors(); select undef, undef, undef, 0.1; }
+is(survivors(), 0, 'and none of its processes is left');
+$node->start;
+psql('SELECT provenance.start_worker()');
+psql("ALTER DATABASE postgres SET provenance.signing_key_passphrase_command = '$tmp/ask \"%p\"'");
+is(independent($vkey4, psql('SELECT provenance.seal()')), 'accepted', 'the next try signs');
 unlike(slurp_file($node->logfile), qr/\Q$passphrase\E/, 'no passphrase in the server log');
 my ($rc, $out, $err) = $node->psql('postgres', q{LOAD 'provenance'; SET ROLE somebody; SHOW provenance.signing_key_passphrase_command});
 like($err, qr/must be superuser/, 'the command is hidden from others');

@@ -80,7 +80,10 @@ sleep 1;
 is(psql($standing), '0', 'a captured change does not start it again');
 like(fails(q{INSERT INTO t VALUES (104, 'x'); SELECT provenance.wait_sealed('200 ms')}),
 	qr/57014: what this session committed is not sealed yet.*stop_worker/s, 'wait_sealed() says so');
+is(psql(q{SELECT pending, now() - oldest_pending > '1 s' FROM provenance.status}), '2|t', 'status counts both, and has the time of the first');
 is(psql('SELECT provenance.size(provenance.seal())'), '105', 'seal() works all the same');
+is(psql(q{BEGIN; INSERT INTO t SELECT n, 'x' FROM generate_series(1000, 101050) n; SELECT pending, oldest_pending IS NOT NULL FROM provenance.status; ROLLBACK}),
+	'100000|t', 'and counts no further than that');
 psql('SELECT provenance.start_worker()');
 ok(await($standing, '1'), 'start_worker() starts it');
 
@@ -200,6 +203,8 @@ psql(q{SELECT provenance.setup('two.example'); CREATE TABLE t (id int PRIMARY KE
 ok(await(q{SELECT provenance.worker_pid() IS NOT NULL}, 't', 'two'), 'a worker in another database');
 psql('CREATE DATABASE three TEMPLATE two');
 pass('CREATE DATABASE ... TEMPLATE beside a running worker');
+is(psql('SELECT signer FROM provenance.status', 'two'), 'ready', 'the original\'s signer is ready');
+like(psql('SELECT signer FROM provenance.status', 'three'), qr/^stopped: this database was restored or copied/, 'the copy\'s is not, before any seal');
 psql(q{INSERT INTO t VALUES (2); SELECT provenance.start_worker()}, 'two');
 ok(await(q{SELECT provenance.worker_pid() IS NOT NULL}, 't', 'two'), 'it comes back');
 psql('ALTER DATABASE two RENAME TO deux');
