@@ -225,6 +225,15 @@ $session->finish;
 for (1 .. 50) { last if !survivors(); select undef, undef, undef, 0.1; }
 is(survivors(), 0, 'and none of its processes is left');
 $node->start;
+psql('CREATE DATABASE second');
+$node->safe_psql('second', "CREATE EXTENSION provenance; SELECT provenance.setup('second.example')");
+$node->safe_psql('second', 'SELECT provenance.seal(); SELECT pg_terminate_backend(provenance.worker_pid(), 5000)');
+psql("ALTER DATABASE second SET provenance.signing_key = '$tmp/encrypted.pem'");
+psql("ALTER DATABASE second SET provenance.signing_key_passphrase_command = 'sleep 600 & echo \$\$ \$! >> $pids; wait'");
+unlink $pids;
+$node->safe_psql('second', 'CREATE TABLE u (id int PRIMARY KEY); SELECT provenance.tag(\'u\'); INSERT INTO u VALUES (1)');
+ok(await_file(), 'a standing worker waits for a command');
+is(fails('DROP DATABASE second'), 'no error: ', 'DROP DATABASE does not');
 psql('SELECT provenance.start_worker()');
 psql("ALTER DATABASE postgres SET provenance.signing_key_passphrase_command = '$tmp/ask \"%p\"'");
 is(independent($vkey4, psql('SELECT provenance.seal()')), 'accepted', 'the next try signs');
