@@ -26,6 +26,7 @@
 #include "access/xact.h"
 #include "executor/tuptable.h"
 #include "miscadmin.h"
+#include "port/pg_bswap.h"
 #include "utils/hsearch.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
@@ -66,10 +67,38 @@ struct ProvHeads
 	ProvWriter	table_writer;
 };
 
-static int
-compare_row_id(const void *a, const void *b)
+/* A row head with the first bytes of its key, by which nearly all comparisons end. */
+typedef struct Sorted
 {
-	return memcmp((*(RowHead *const *) a)->row_id, (*(RowHead *const *) b)->row_id, PV_ROW_ID_LEN);
+	uint64		prefix;
+	RowHead    *row;
+} Sorted;
+
+static inline int
+compare_sorted(const Sorted *a, const Sorted *b)
+{
+	if (a->prefix != b->prefix)
+		return a->prefix < b->prefix ? -1 : 1;
+	return memcmp(a->row->row_id, b->row->row_id, PV_ROW_ID_LEN);
+}
+
+#define ST_SORT sort_rows
+#define ST_ELEMENT_TYPE Sorted
+#define ST_COMPARE(a, b) compare_sorted(a, b)
+#define ST_SCOPE static
+#define ST_DECLARE
+#define ST_DEFINE
+#include "lib/sort_template.h"
+
+static inline Sorted
+sorted(RowHead *row)
+{
+	Sorted		s;
+
+	memcpy(&s.prefix, row->row_id, sizeof(s.prefix));
+	s.prefix = pg_ntoh64(s.prefix);
+	s.row = row;
+	return s;
 }
 
 /* A row identity is a keyed hash already. */
@@ -177,7 +206,7 @@ write_head(ProvWriter *w, ItemPointer tid, Datum *values, bool *nulls)
 static void
 flush_rows(ProvHeads *heads)
 {
-	RowHead   **dirty = palloc_extended(sizeof(RowHead *) * (hash_get_num_entries(heads->rows) + 1),
+	Sorted	   *dirty = palloc_extended(sizeof(Sorted) * (hash_get_num_entries(heads->rows) + 1),
 										MCXT_ALLOC_HUGE);
 	bool		nulls[N_HEAD] = {false};
 	HASH_SEQ_STATUS seq;
@@ -188,14 +217,14 @@ flush_rows(ProvHeads *heads)
 	hash_seq_init(&seq, heads->rows);
 	while ((r = hash_seq_search(&seq)) != NULL)
 		if (r->dirty)
-			dirty[n++] = r;
-	qsort(dirty, n, sizeof(RowHead *), compare_row_id);
+			dirty[n++] = sorted(r);
+	sort_rows(dirty, n);
 	for (i = 0; i < n; i++)
 	{
 		Datum		values[N_HEAD];
 
 		CHECK_FOR_INTERRUPTS();
-		r = dirty[i];
+		r = dirty[i].row;
 		values[A_HEAD_ROW_ID - 1] = PointerGetDatum(r->row_id);
 		values[A_HEAD_LAST_LEAF - 1] = Int64GetDatum(r->head.last_leaf);
 		values[A_HEAD_TABLE - 1] = Int32GetDatum(r->table_id);
@@ -247,32 +276,71 @@ prov_heads_close(ProvHeads *heads)
 
 /* ---- reading ---- */
 
-/* Reads the stored heads of wanted[0..n), which are sorted. */
+/* Steps along the index before a descent is thought to be cheaper; fewer after vain ones. */
+#define MAX_STEPS 24
+
+/* The key that the scan stands on, against that of r: as memcmp. */
+static inline int
+compare_index_key(IndexScanDesc scan, const RowHead *r)
+{
+	return memcmp((char *) scan->xs_itup + sizeof(IndexTupleData), r->row_id, PV_ROW_ID_LEN);
+}
+
+/*
+ * Reads the stored heads of wanted[0..n), which are sorted: steps along the
+ * index as long as the next one is near, descends again where it is not.
+ */
 static void
-read_heads(ProvHeads *heads, RowHead **wanted, int n)
+read_heads(ProvHeads *heads, Sorted *wanted, int n)
 {
 	Relation	rel = heads->row_writer.rel;
 	Relation	index = index_open(prov_pkey(PROV_HEAD), AccessShareLock);
 	TupleTableSlot *slot = table_slot_create(rel, NULL);
 	IndexScanDesc scan = prov_index_beginscan(rel, index, SnapshotSelf, 1, 0);
 	ScanKeyData key;
+	bool		positioned = false;	/* the scan stands on an index entry */
+	int			patience = MAX_STEPS;
 	int			i;
 
 	/* attribute numbers of an index scan are the index's */
-	prov_key_init(&key, PROV_HEAD, A_HEAD_ROW_ID, BTEqualStrategyNumber, (Datum) 0);
+	prov_key_init(&key, PROV_HEAD, A_HEAD_ROW_ID, BTGreaterEqualStrategyNumber, (Datum) 0);
 	key.sk_attno = 1;
+	scan->xs_want_itup = true;
 	for (i = 0; i < n; i++)
 	{
-		RowHead    *r = wanted[i];
+		RowHead    *r = wanted[i].row;
+		int			steps = 0;
 
-		key.sk_argument = PointerGetDatum(r->row_id);
-		index_rescan(scan, &key, 1, NULL, 0);
-		if (index_getnext_slot(scan, ForwardScanDirection, slot))
+		while (positioned && steps < patience && compare_index_key(scan, r) < 0)
 		{
+			positioned = index_getnext_tid(scan, ForwardScanDirection) != NULL;
+			steps++;
+		}
+		if (!positioned && steps > 0)
+			break;				/* past the last head of all */
+		if (positioned && compare_index_key(scan, r) >= 0)
+			patience = MAX_STEPS;
+		else
+		{
+			patience = Max(patience / 2, 1);
+			key.sk_argument = PointerGetDatum(r->row_id);
+			index_rescan(scan, &key, 1, NULL, 0);
+			positioned = index_getnext_tid(scan, ForwardScanDirection) != NULL;
+			if (!positioned)
+				break;
+		}
+
+		/* a head that was moved has an index entry for each place */
+		for (; positioned && compare_index_key(scan, r) == 0;
+			 positioned = index_getnext_tid(scan, ForwardScanDirection) != NULL)
+		{
+			if (!index_fetch_heap(scan, slot))
+				continue;
 			slot_getallattrs(slot);
 			r->tid = slot->tts_tid;
 			r->head.last_leaf = DatumGetInt64(slot->tts_values[A_HEAD_LAST_LEAF - 1]);
 			r->head.hash = *DatumGetHashP(slot->tts_values[A_HEAD_HASH - 1]);
+			break;
 		}
 	}
 	index_endscan(scan);
@@ -283,7 +351,7 @@ read_heads(ProvHeads *heads, RowHead **wanted, int n)
 void
 prov_heads_load(ProvHeads *heads, const ProvEntry *entries, int n, ProvChain *chains)
 {
-	RowHead   **wanted;
+	Sorted	   *wanted;
 	TableHead  *t = NULL;
 	int			nwanted = 0;
 	int			i;
@@ -291,7 +359,7 @@ prov_heads_load(ProvHeads *heads, const ProvEntry *entries, int n, ProvChain *ch
 	if (hash_get_num_entries(heads->rows) + n > MAX_HELD)
 		flush_rows(heads);
 
-	wanted = palloc(sizeof(RowHead *) * n);
+	wanted = palloc(sizeof(Sorted) * n);
 	for (i = 0; i < n; i++)
 	{
 		bool		found;
@@ -310,9 +378,9 @@ prov_heads_load(ProvHeads *heads, const ProvEntry *entries, int n, ProvChain *ch
 		r->dirty = false;
 		ItemPointerSetInvalid(&r->tid);
 		r->head.last_leaf = -1;
-		wanted[nwanted++] = r;
+		wanted[nwanted++] = sorted(r);
 	}
-	qsort(wanted, nwanted, sizeof(RowHead *), compare_row_id);
+	sort_rows(wanted, nwanted);
 	read_heads(heads, wanted, nwanted);
 	pfree(wanted);
 }

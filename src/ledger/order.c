@@ -81,6 +81,7 @@
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 #include "utils/tuplesort.h"
+#include "utils/typcache.h"
 #include "utils/xid8.h"
 
 #include "compat.h"
@@ -369,6 +370,25 @@ prov_sort_begin(TupleDesc desc, int nkeys)
 								prov_sort_memory(), NULL, TUPLESORT_NONE);
 }
 
+/*
+ * A sort whose result is read backwards. Entries come out of the primary key
+ * in descending order (visit_range), so that those of one transaction, which a
+ * bulk statement makes many, are in order as they come: the sort notices, and
+ * compares each with its neighbour only.
+ */
+static Tuplesortstate *
+sort_begin_reverse(TupleDesc desc)
+{
+	Oid			greater = lookup_type_cache(INT8OID, TYPECACHE_GT_OPR)->gt_opr;
+	AttrNumber	attnos[3] = {1, 2, 3};
+	Oid			operators[3] = {greater, greater, greater};
+	Oid			collations[3] = {InvalidOid, InvalidOid, InvalidOid};
+	bool		nulls_first[3] = {false, false, false};
+
+	return tuplesort_begin_heap(desc, 3, attnos, operators, collations, nulls_first,
+								prov_sort_memory(), NULL, TUPLESORT_RANDOMACCESS);
+}
+
 ProvUnsealedScan *
 prov_unsealed_open(Snapshot snapshot)
 {
@@ -391,9 +411,12 @@ prov_unsealed_open(Snapshot snapshot)
 	TupleDescInitEntry(desc, S_ENTRY + 1, "entry", BYTEAOID, -1, 0);
 	scan->put = MakeSingleTupleTableSlot(desc, &TTSOpsVirtual);
 	scan->get = MakeSingleTupleTableSlot(desc, &TTSOpsMinimalTuple);
-	scan->sort = prov_sort_begin(desc, 3);
+	scan->sort = sort_begin_reverse(desc);
 	scan->floor = visit_unsealed(&scan->state, snapshot, put_entry, scan);
 	tuplesort_performsort(scan->sort);
+	/* to the end, from where it is read backwards */
+	while (tuplesort_skiptuples(scan->sort, PG_INT32_MAX, true))
+		;
 
 	if (IsMVCCSnapshot(snapshot))
 		UnregisterSnapshot(snapshot);
@@ -407,7 +430,7 @@ prov_unsealed_next(ProvUnsealedScan *scan, ProvEntry *out)
 	struct varlena *v;
 	PackedEntry p;
 
-	if (!tuplesort_gettupleslot(scan->sort, true, false, scan->get, NULL))
+	if (!tuplesort_gettupleslot(scan->sort, false, false, scan->get, NULL))
 		return false;
 	slot_getallattrs(scan->get);
 	v = (struct varlena *) DatumGetPointer(scan->get->tts_values[S_ENTRY]);
