@@ -38,6 +38,11 @@ export PG_CONFIG
 unset PGHOST PGHOSTADDR PGPORT PGUSER PGDATABASE PGPASSWORD PGPASSFILE PGSERVICE \
 	PGSERVICEFILE PGOPTIONS PGDATA PGSSLMODE PGTZ PGDATESTYLE PGCLIENTENCODING
 
+# So does the caller's locale. In the C locale initdb would choose SQL_ASCII,
+# which cannot hold a log.
+unset LC_ALL LC_COLLATE LC_CTYPE LC_MESSAGES LC_MONETARY LC_NUMERIC LC_TIME LANGUAGE
+export LANG=C.UTF-8
+
 # /tmp, whatever TMPDIR says: root's own may be closed to the server's user, and
 # the name of a socket must be short.
 SCRATCH=$(mktemp -d /tmp/provenance.XXXXXX)
