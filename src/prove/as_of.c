@@ -458,19 +458,6 @@ prepare_inputs(AsOf *as)
 	return needs;
 }
 
-static Oid
-owner_of(Oid relid)
-{
-	HeapTuple	tup = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
-	Oid			owner;
-
-	if (!HeapTupleIsValid(tup))
-		elog(ERROR, "cache lookup failed for relation %u", relid);
-	owner = ((Form_pg_class) GETSTRUCT(tup))->relowner;
-	ReleaseSysCache(tup);
-	return owner;
-}
-
 static void
 as_of(FunctionCallInfo fcinfo, Snapshot snapshot, TimestampTz at, int64 size)
 {
@@ -506,7 +493,7 @@ as_of(FunctionCallInfo fcinfo, Snapshot snapshot, TimestampTz at, int64 size)
 	if (size == PG_INT64_MAX)
 		read_unsealed(as, log_size);
 	pick_last(as);
-	prov_canonical_run(needs, owner_of(as->target->relid), put_rows, as);
+	prov_canonical_run(needs, prove_owner_of(as->target->relid), put_rows, as);
 }
 
 /* as_of(target anyelement, at timestamptz) */

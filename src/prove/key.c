@@ -21,8 +21,8 @@
 #include "prove/prove.h"
 #include "types/types.h"
 
-static Oid
-owner_of(Oid relid)
+Oid
+prove_owner_of(Oid relid)
 {
 	HeapTuple	tup = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
 	Oid			owner;
@@ -70,7 +70,7 @@ get_arguments(FunctionCallInfo fcinfo, int first, const ProveTarget *target, Pro
 		null_value(target, 0);
 	if (n != target->nkeys)
 		wrong_number(target, n);
-	prov_key_args_init(key, target->relid, owner_of(target->relid));
+	prov_key_args_init(key, target->relid, prove_owner_of(target->relid));
 	for (i = 0; i < n; i++)
 	{
 		if (args[i].isnull)

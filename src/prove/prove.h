@@ -126,6 +126,9 @@ extern bool history_has_row(int op);
 #define PROVE_NEWEST PG_INT64_MIN
 extern char *prove_make_proof(int64 seq, int64 size, size_t *prooflen);
 
+/* The owner of a relation that is locked. */
+extern Oid prove_owner_of(Oid relid);
+
 /* An ERROR for a log that does not hold together. */
 pg_noreturn extern void prove_log_damaged(int64 leaf);
 
