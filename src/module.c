@@ -15,6 +15,7 @@
 
 #include "compat.h"
 #include "ledger/seal.h"
+#include "partner/partner.h"
 
 PG_MODULE_MAGIC;
 
@@ -24,4 +25,5 @@ void
 _PG_init(void)
 {
 	prov_ledger_init();
+	prov_partner_init();
 }

@@ -25,6 +25,7 @@
 #define PV_DOMAIN_SHAPE			0x05	/* shape digest */
 #define PV_DOMAIN_CONTEXT_FIELD	0x06	/* field digest of a context */
 #define PV_DOMAIN_ROW			0x07	/* row identity */
+#define PV_DOMAIN_BUNDLE		0x08	/* bundle digest */
 
 typedef struct pv_hash
 {

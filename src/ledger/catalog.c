@@ -69,6 +69,22 @@ static const RelDef rel_defs[PROV_NRELS] = {
 	[PROV_WORKER_STATE] = {"worker_state", {A_WS_ID, 0}},
 	[PROV_INCARNATION] = {"incarnation", {A_INC_N, 0}},
 	[PROV_KEY_HANDOVER] = {"key_handover", {A_HAND_NEW, 0}},
+	[PROV_PARTNER_REGISTRY] = {"partner_registry", {A_PARTNER_ID, 0}},
+	[PROV_PARTNER_LOG] = {"partner_log", {A_PLOG_ID, 0}},
+	[PROV_PARTNER_CHECKPOINT] = {"partner_checkpoint", {A_PCP_LOG, A_PCP_SIZE}},
+	[PROV_FORK_RECORD] = {"fork_record", {A_FORK_ID, 0}},
+	[PROV_MERGE] = {"merge", {A_MERGE_ID, 0}},
+	[PROV_MERGED_SHAPE] = {"merged_shape", {A_MSHAPE_ID, 0}},
+	[PROV_MERGED_CONTEXT] = {"merged_context", {A_MCTX_ID, 0}},
+	[PROV_MERGED_LEAF] = {"merged_leaf", {A_MLEAF_LOG, A_MLEAF_INDEX}},
+	[PROV_MERGED_PATH] = {"merged_path", {A_MPATH_MERGE, A_MPATH_FIRST}},
+	[PROV_MERGED_COUNTERSIGNATURE] = {"merged_countersignature", {A_MCSIG_LOG, A_MCSIG_INDEX}},
+	[PROV_DISCLOSURE] = {"disclosure", {A_DISC_ID, 0}},
+	[PROV_DISCLOSURE_SUBJECT] = {"disclosure_subject", {A_DSUB_ID, A_DSUB_SUBJECT}},
+	[PROV_COUNTERSIGNATURE] = {"countersignature", {A_CSIG_SEQ, A_CSIG_KEY}},
+	[PROV_HANDOVER] = {"handover", {A_HO_GID, A_HO_STEP}},
+	[PROV_CHECKPOINT_COSIGNATURE] = {"checkpoint_cosignature", {A_COSIG_INCARNATION, A_COSIG_SIZE}},
+	[PROV_WITNESS_POLICY] = {"witness_policy", {A_WPOL_ID, 0}},
 };
 
 static const char *const seq_names[PROV_NSEQS] = {
@@ -76,6 +92,7 @@ static const char *const seq_names[PROV_NSEQS] = {
 	[PROV_SHAPE_SEQ] = "shape_id_seq",
 	[PROV_CONTEXT_SEQ] = "context_id_seq",
 	[PROV_ENTRY_SEQ] = "entry_seq",
+	[PROV_PARTNER_SEQ] = "partner_seq",
 };
 
 typedef struct RelCache

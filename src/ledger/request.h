@@ -16,6 +16,9 @@
 typedef enum ProvRequestKind
 {
 	PROV_REQUEST_SEAL = 1,
+	PROV_REQUEST_DISCLOSURE,	/* partner/: records what an export gives away */
+	PROV_REQUEST_FORK,			/* partner/: records evidence of a fork */
+	PROV_REQUEST_COSIGN,		/* partner/: a cosignature on a partner's checkpoint */
 	PROV_REQUEST_KINDS = 16		/* room for other folders' */
 } ProvRequestKind;
 

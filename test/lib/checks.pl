@@ -5,7 +5,7 @@
 # What can be said of the tree without running it, as TAP, one test a rule:
 #
 #   - a folder includes from itself and from those above it only:
-#     core, types, ledger, (capture, prove, verify, partner, guard), module;
+#     core, types, ledger, (capture, prove, verify, guard), partner, module;
 #     compat.h from types on; the verifier program sees core only
 #   - the core includes nothing but the C library's basic headers and libcrypto,
 #     allocates nothing, does no I/O, reads no clock, has no variables
@@ -34,9 +34,10 @@ my %rank = (
 	core => 0,
 	types => 1,
 	ledger => 2,
-	(map { $_ => 3 } qw(capture prove verify partner guard)),
+	(map { $_ => 3 } qw(capture prove verify guard)),
+	partner => 4,
 	verifier => 1,
-	module => 4);
+	module => 5);
 my %basic = map { $_ => 1 }
   qw(assert.h inttypes.h limits.h stdbool.h stddef.h stdint.h string.h);
 

@@ -1,0 +1,16 @@
+/*-------------------------------------------------------------------------
+ *
+ * init.c
+ *	  What the folder has to prepare when the library is loaded: the requests
+ *	  that a worker carries out for it.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "partner/partner.h"
+
+void
+prov_partner_init(void)
+{
+}
