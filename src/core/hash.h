@@ -8,6 +8,9 @@
  * A pv_hasher holds a fetched algorithm and one reused context: fetching and
  * allocating per hash costs several times the hash of a short input. It
  * belongs to one thread; libcrypto allocates it, pv_hasher_free() frees it.
+ * Where the algorithm fetched is that of libcrypto's default provider, its
+ * functions are called without the layer in between, which costs more than
+ * hashing a field does; any other provider (FIPS) is used as it is configured.
  */
 #ifndef PV_HASH_H
 #define PV_HASH_H
@@ -37,6 +40,8 @@ typedef struct pv_hasher
 	void	   *md;				/* EVP_MD, fetched once */
 	void	   *ctx;			/* EVP_MD_CTX, reused */
 	bool		failed;			/* since pv_hash_begin() */
+	bool		direct;			/* state is used, not ctx */
+	uint64_t	state[14];		/* a SHA256_CTX */
 } pv_hasher;
 
 /* PV_E_CRYPTO if libcrypto has no SHA-256. Free with pv_hasher_free(). */
