@@ -1,12 +1,12 @@
 /*-------------------------------------------------------------------------
  *
  * locks.c
- *	  The sealer's lock and the standing worker's lock.
+ *	  The sealer's lock, the standing worker's lock, those of partners.
  *
  * Both are advisory lock tags of this database with a fourth field that no SQL
  * function makes (those make 1 and 2), so that no user can take them, and not
  * locks on a table, which autovacuum against wraparound could stand in the way
- * of. Workers hold them as session locks: these outlive transactions and go
+ * of. Workers hold theirs as session locks: these outlive transactions and go
  * with the process.
  *
  *-------------------------------------------------------------------------
@@ -22,6 +22,8 @@
 #define LOCK_CLASS 0x5056		/* "PV" */
 #define LOCK_SEALER 1
 #define LOCK_STANDING 2
+#define LOCK_PARTNERS 3
+#define LOCK_MERGE 4			/* one for each partner, in field 2 */
 
 static void
 make_tag(LOCKTAG *tag, uint32 which)
@@ -106,4 +108,22 @@ prov_standing_worker_runs(void)
 		return true;
 	LockRelease(&tag, ShareLock, true);
 	return false;
+}
+
+void
+prov_lock_partners_xact(void)
+{
+	LOCKTAG		tag;
+
+	make_tag(&tag, LOCK_PARTNERS);
+	(void) LockAcquire(&tag, ExclusiveLock, false, false);
+}
+
+void
+prov_lock_merge_xact(int32 partner_id)
+{
+	LOCKTAG		tag;
+
+	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, (uint32) partner_id, LOCK_MERGE, LOCK_CLASS);
+	(void) LockAcquire(&tag, ExclusiveLock, false, false);
 }

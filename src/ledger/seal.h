@@ -25,6 +25,10 @@ extern bool prov_lock_standing(void);	/* held by the standing worker; conditiona
 extern void prov_unlock_standing(void);
 extern bool prov_standing_worker_runs(void);	/* one conditional lock attempt */
 
+/* To the end of the transaction: changes of the registry of partners; merges of one partner. */
+extern void prov_lock_partners_xact(void);
+extern void prov_lock_merge_xact(int32 partner_id);
+
 /*
  * Seals what is committed and not yet in the log: runs its own transaction.
  * Returns the number of entries sealed; *size gets the log's size after. On

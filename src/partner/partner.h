@@ -69,6 +69,9 @@ extern int32 prov_partner_log(int32 partner_id, const char *origin, bool create)
 /* The newest checkpoint seen of a log (size < 0), or that of a size; false if none. note may be NULL. */
 extern bool prov_partner_checkpoint(int32 log_id, int64 size, int64 *found_size, pv_hash *root, Datum *note);
 
+/* In the worker that records evidence. Nothing of a partner that was removed. */
+extern void prov_partner_set_forked(int32 partner_id);
+
 extern void prov_partner_init(void);	/* request handlers; from _PG_init */
 
 #endif							/* PROV_PARTNER_H */

@@ -54,7 +54,10 @@ CREATE TABLE fork_record (
 	proof_a				proof,					-- kind leaf: inclusion of one index in each
 	proof_b				proof,
 	leaf_a				bytea,
-	leaf_b				bytea
+	leaf_b				bytea,
+	resolved_at			timestamptz,			-- an administrator trusts the partner again
+	resolved_by			text,
+	reason				text
 );
 
 -- One row: one bundle merged. Tagged.
