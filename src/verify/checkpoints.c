@@ -18,7 +18,8 @@
  * A kept checkpoint is compared with the root that the stored leaf hashes
  * give, computed from all of them and not read off the upper levels of the
  * tree. What it does not do: look whether the entries give those hashes. That
- * is verify_log()'s question.
+ * is verify_log()'s question. That the ledger has no row of a checkpoint that
+ * it signed is a warning: the log holds, and a failover may have lost the row.
  */
 #include "postgres.h"
 
@@ -447,6 +448,35 @@ report_abandoned(Verify *v, const AbandonedTask *task, const char *object)
 				   task->size, task->by);
 }
 
+typedef struct RowTask
+{
+	Verify	   *v;
+	int32		incarnation;
+	int64		size;
+	bool		found;
+} RowTask;
+
+static void
+find_row(void *arg)
+{
+	RowTask    *task = arg;
+
+	task->found = HeapTupleIsValid(prov_fetch2(PROV_CHECKPOINT_NOTE, Int32GetDatum(task->incarnation),
+											   Int64GetDatum(task->size), task->v->snapshot));
+}
+
+static void
+check_row_kept(Verify *v, int32 incarnation, int64 size, const char *object)
+{
+	RowTask		task = {v, incarnation, size};
+
+	if (!verify_try(v, find_row, &task))
+		verify_finding(v, "unreadable", SEV_ERROR, object, -1, -1, "The ledger's row of the checkpoint cannot be read: %s", v->fault);
+	else if (!task.found)
+		verify_finding(v, "checkpoint_missing", SEV_WARNING, object, -1, -1,
+					   "The log contains what the checkpoint covers and has signed it, but the ledger has no row of it any more.");
+}
+
 void
 verify_kept_checkpoint(Verify *v, Datum kept)
 {
@@ -522,8 +552,11 @@ verify_kept_checkpoint(Verify *v, Datum kept)
 	}
 	prov_check(pv_frontier_root(&task.frontier, prov_hasher(), &root));
 	if (pv_hash_equal(&root, &cp.root))
-		return;
-	if (abandoned.by > 0)
+	{
+		if (status == PV_OK)
+			check_row_kept(v, incarnation, task.size, object);
+	}
+	else if (abandoned.by > 0)
 		report_abandoned(v, &abandoned, object);
 	else
 		verify_finding(v, "checkpoint_contradicted", SEV_ERROR, object, -1, -1,

@@ -158,18 +158,17 @@ add_pending(LogScan *s, int64 leaf, int64 seq, const pv_hash *computed)
 
 /* ---- one leaf ---- */
 
+/*
+ * That a predecessor is an earlier leaf is a matter of the map, which does not
+ * decode otherwise.
+ */
 static void
-check_predecessor(LogScan *s, const LeafItem *item, bool *usable)
+check_predecessor(LogScan *s, const LeafItem *item)
 {
 	int64		prev = item->ref.prev_leaf;
 
-	*usable = prev >= 0 && prev < item->ref.leaf;
-	if (prev == -1)
-		return;
-	if (!*usable)
-		verify_finding(s->v, "predecessor_invalid", SEV_ERROR, psprintf("leaf " INT64_FORMAT, item->ref.leaf),
-					   item->ref.seq, item->ref.leaf, "The predecessor is not an earlier leaf.");
-	else if (s->o->roots && bitmap_test_and_set(s->predecessors, prev))
+	Assert(prev < item->ref.leaf);
+	if (prev >= 0 && s->o->roots && bitmap_test_and_set(s->predecessors, prev))
 		verify_finding(s->v, "predecessor_reused", SEV_ERROR, psprintf("leaf " INT64_FORMAT, item->ref.leaf),
 					   item->ref.seq, item->ref.leaf,
 					   "Leaf " INT64_FORMAT " is the predecessor of another leaf already: the row chain forks.", prev);
@@ -284,14 +283,14 @@ check_leaf(LogScan *s, LeafItem *item)
 	Verify	   *v = s->v;
 	int64		leaf = item->ref.leaf;
 	bool		ours = s->o->all_tables || (item->have && item->entry.table_id == s->o->table_id);
-	bool		has_prev = false;
+	bool		has_prev = ours && item->ref.prev_leaf >= 0;
 	pv_hash		right = item->ref.hash;
 
 	if (item->have && s->o->roots && s->o->since_size == 0 && bitmap_test_and_set(s->sealed, item->ref.seq))
 		verify_finding(v, "sealed_twice", SEV_ERROR, psprintf("entry " INT64_FORMAT, item->ref.seq),
 					   item->ref.seq, leaf, "The entry has two places in the log.");
 	if (ours)
-		check_predecessor(s, item, &has_prev);
+		check_predecessor(s, item);
 	if (!item->have)
 	{
 		if (!item->unreadable && s->o->roots)

@@ -16,6 +16,8 @@
 #     there is no expected output without one
 #   - doc/reference.md names every function, view and setting, and with
 #     doc/operations.md every code of a finding
+#   - every code of a finding that doc/reference.md names is found by a test
+#   - every promise of doc/guarantees.md names its tests, which exist
 #
 # The rules that look at compiled files are skipped where there are none. That
 # each rule can fail is shown by checks_test.pl.
@@ -233,6 +235,42 @@ SKIP:
 		}
 	}
 	none('functions, views, settings and findings are documented', @missing);
+
+	my ($table) = $doc{reference} =~ /^### Finding codes\n(.*?)^#/ms;
+	my $verify = join '', map { slurp($_) } glob "$src/verify/*.c";
+	my $tests = join '', map { slurp($_) } glob("$top/test/tap/*.pl"), glob("$top/expected/*.out");
+	my @codes = map { /`(\w+)`/g } map { (split /\|/)[1] // '' } split /\n/, $table // '';
+
+	none('every code of a finding is found by a test',
+		(@codes ? () : 'doc/reference.md has no table of finding codes'),
+		(map { "$_: not in src/verify" } grep { $verify !~ /"$_"/ } @codes),
+		(map { "$_: in no test" } grep { $tests !~ /\b$_\b/ } @codes));
+}
+
+# Promises.
+{
+	my $doc = -f "$top/doc/guarantees.md" ? slurp("$top/doc/guarantees.md") : '';
+	my ($table) = $doc =~ /^## What is promised.*?\n\|[- |]+\|\n(.*)/ms;
+	my @bad;
+
+	$table //= '';
+	push @bad, 'doc/guarantees.md: no table of promises' if $table !~ /\S/;
+	foreach (split /\n/, $table)
+	{
+		my (undef, $promise, $named) = split /\s*\|\s*/;
+
+		next unless /^\|/;
+		my @names = ($named // '') =~ /`([^`]+)`/g;
+		push @bad, "no test: $promise" unless @names;
+		push @bad, map { "$_: no such test" } grep
+		{
+			my $name = $_;
+
+			!grep { -f "$top/$_" } "test/tap/$name", "test/core/$name", "test/core/$name.c", "sql/$name.sql",
+			  "test/isolation/specs/$name.spec";
+		} grep { $_ !~ /\*/ } @names;
+	}
+	none('every promise names its tests', @bad);
 }
 
 done_testing();

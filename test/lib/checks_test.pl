@@ -22,7 +22,7 @@ sub copy_tree
 	system("rm -rf '$copy' && mkdir '$copy' && cd '$top' && cp -r --parents "
 		  . "src doc test/lib provenance.control META.json '$copy/'") == 0
 	  or die "cannot copy the tree\n";
-	system("cd '$top' && cp -r --parents sql expected test/isolation provenance.so '$copy/' 2>/dev/null");
+	system("cd '$top' && cp -r --parents sql expected test/isolation test/tap test/core provenance.so '$copy/' 2>/dev/null");
 }
 
 sub append
@@ -74,6 +74,14 @@ my @spoil = (
 		sub { compile('spoilt', "static int n; int f(void) { return n++; }\n") } ],
 	[ 'another version in META.json', qr/^version/,
 		sub { system("sed -i 's/\"version\": \"[0-9.]*\"/\"version\": \"9.9.9\"/' '$copy/META.json'") } ],
+	[ 'a finding that no test has', qr/found by a test/,
+		sub { system("sed -i 's/tile_differs/tile_/g' '$copy'/test/tap/*.pl '$copy'/expected/*.out") } ],
+	[ 'a code in the reference that no verification has', qr/found by a test/,
+		sub { system("sed -i 's/^| `run_invalid`/| `spoilt_code`/' '$copy/doc/reference.md'") } ],
+	[ 'a promise that names no test', qr/every promise names/,
+		sub { append('doc/guarantees.md', "| A promise | |\n") } ],
+	[ 'a promise with a test that is not there', qr/every promise names/,
+		sub { append('doc/guarantees.md', "| A promise | `capture`, `spoilt.pl` |\n") } ],
 	[ 'a test without expected output', qr/in pairs/, sub { append('sql/spoilt.sql', "SELECT 1;\n") } ],
 	[ 'expected output without a test', qr/in pairs/, sub { append('expected/spoilt.out', "\n") } ],
 );

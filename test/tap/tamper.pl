@@ -47,6 +47,47 @@ my $last = sql("SELECT seq FROM provenance.history('crm.contact', 20) ORDER BY l
 my $leaf = sql("SELECT leaf_index FROM provenance.history('crm.contact', 20) WHERE seq = $seq");
 my $waiting = sql("SELECT max(seq) FROM provenance.entry");
 
+# A forger who has time: all hashes made anew over what the entries and maps say
+# by then, and no checkpoint left to contradict them.
+sql(q{CREATE SCHEMA forger;
+CREATE TABLE forger.place AS
+	SELECT seq, leaf_index AS leaf FROM provenance.changes('crm.contact', '-infinity', 'infinity') WHERE leaf_index IS NOT NULL
+	UNION ALL SELECT seq, leaf_index FROM provenance.changes('crm.event', '-infinity', 'infinity') WHERE leaf_index IS NOT NULL;
+CREATE FUNCTION forger.hash_at(leaf bigint) RETURNS provenance.hash LANGUAGE sql AS $$
+	SELECT substr(hashes, ((leaf - first_leaf) * 32 + 1)::int, 32)::provenance.hash
+	FROM provenance.leaf_run WHERE first_leaf <= leaf ORDER BY first_leaf DESC LIMIT 1
+$$;
+CREATE FUNCTION forger.root(hashes bytea) RETURNS provenance.hash LANGUAGE plpgsql AS $$
+DECLARE
+	next bytea;
+BEGIN
+	WHILE length(hashes) > 32 LOOP
+		SELECT string_agg(sha256('\x01' || substr(hashes, 1 + 64 * i, 64)), '' ORDER BY i) INTO next
+			FROM generate_series(0, length(hashes) / 64 - 1) i;
+		hashes := next;
+	END LOOP;
+	RETURN hashes::provenance.hash;
+END $$;
+CREATE PROCEDURE forger.make_hashes_anew() LANGUAGE plpgsql AS $$
+DECLARE
+	p forger.place;
+BEGIN
+	FOR p IN SELECT * FROM forger.place ORDER BY leaf LOOP
+		UPDATE provenance.leaf_run SET hashes = overlay(hashes PLACING provenance.leaf_hash(provenance.leaf(p.seq))::bytea
+			FROM ((p.leaf - first_leaf) * 32 + 1)::int)
+		WHERE p.leaf BETWEEN first_leaf AND first_leaf + count - 1;
+	END LOOP;
+	UPDATE provenance.tree_node SET hash = forger.root(provenance.tile(0, index)) WHERE level = 1;
+	UPDATE provenance.head SET leaf_hash = forger.hash_at(last_leaf);
+	UPDATE provenance.table_head SET leaf_hash = forger.hash_at(last_leaf);
+	DELETE FROM provenance.checkpoint_note;
+END $$;});
+is(sql('SELECT count(*) FROM forger.place'), $size, 'the forger knows every leaf');
+
+# The map of a run where two leaves after each other have predecessors 201
+# leaves before (seq and transaction as the leaf before: 02 00; 201: c9 01).
+my $fork = q{UPDATE provenance.leaf_run SET map = overlay(map PLACING '\xca01' FROM position('\xc9010200c901'::bytea IN map) + 4)
+	WHERE first_leaf = (SELECT max(first_leaf) FROM provenance.leaf_run WHERE position('\xc9010200c901'::bytea IN map) > 0)};
 my $no_guard = "UPDATE pg_event_trigger SET evtenabled = 'D'";
 my $empty = '\x';
 my $garbage = '\xdeadbeef';
@@ -110,6 +151,11 @@ my @rounds = (
 		FROM last WHERE leaf BETWEEN first_leaf AND first_leaf + count - 1", 'head_differs root_differs', '=' ],
 	[ 'leaf hashes of the wrong length', "UPDATE provenance.leaf_run SET hashes = substr(hashes, 2) WHERE first_leaf = 0", 'run_invalid leaf_missing' ],
 	[ 'map: a predecessor changed', "UPDATE provenance.leaf_run SET map = set_byte(map, length(map) - 1, 1) WHERE first_leaf = 0", 'leaf_differs' ],
+	[ 'map: a predecessor twice', $fork, 'predecessor_reused leaf_differs chain_differs', '=' ],
+	[ 'map: a predecessor twice, and all hashes made anew', "$fork; CALL forger.make_hashes_anew()", 'predecessor_reused chain_differs', '=' ],
+	[ 'map: a predecessor before the first leaf', $fork =~ s/ca01/ca7f/r, 'run_invalid leaf_missing' ],
+	[ 'an image changed, and all hashes made anew', "UPDATE provenance.entry SET image = set_byte(image, 3, get_byte(image, 3) # 1) WHERE seq = $seq; CALL forger.make_hashes_anew()", 'image_differs', '=' ],
+	[ 'time moved, and all hashes made anew', "UPDATE provenance.entry SET changed_at = changed_at - interval '1 year' WHERE seq = $seq; CALL forger.make_hashes_anew()", '', '=' ],
 	[ 'garbage in a map', "UPDATE provenance.leaf_run SET map = '$garbage' WHERE first_leaf = 0", 'run_invalid leaf_missing' ],
 	[ 'map of another run', "UPDATE provenance.leaf_run SET map = (SELECT map FROM provenance.leaf_run ORDER BY first_leaf OFFSET 1 LIMIT 1) WHERE first_leaf = 0", 'sealed_twice leaf_differs' ],
 	[ 'count of a run changed', "UPDATE provenance.leaf_run SET count = -3 WHERE first_leaf = 0", 'run_invalid' ],
@@ -240,7 +286,11 @@ SQL
 
 is(kept('SELECT', $kept), '', 'the log extends a kept checkpoint');
 is(kept('SELECT', $kept_first), '', 'and an older one');
-is(kept("DELETE FROM provenance.checkpoint_note", $kept), '', 'it needs no stored checkpoints');
+is(kept("DELETE FROM provenance.checkpoint_note WHERE size = $size", $kept), 'checkpoint_missing', 'its row was removed');
+is(kept("DELETE FROM provenance.checkpoint_note WHERE size = $size", $kept_first), '', 'which says nothing of the older one');
+is(kept("DELETE FROM provenance.checkpoint_note", $kept), 'checkpoint_missing', 'nor does it need other rows');
+is(kept("UPDATE provenance.entry SET changed_at = changed_at - interval '1 year' WHERE seq = $seq; CALL forger.make_hashes_anew()", $kept),
+	'checkpoint_contradicted', 'an entry changed, and all hashes made anew');
 is(kept("UPDATE provenance.leaf_run SET hashes = set_byte(hashes, 0, get_byte(hashes, 0) # 1) WHERE first_leaf = 0", $kept),
 	'checkpoint_contradicted', 'a rewritten log contradicts it');
 is(kept("DELETE FROM provenance.leaf_run WHERE first_leaf > 300; UPDATE provenance.seal_state SET log_size = (SELECT max(first_leaf + count) FROM provenance.leaf_run)", $kept),
