@@ -16,6 +16,21 @@
  * the bundle cannot know.
  *
  * A writer puts tokens into a pv_buf of the caller and keeps the digest.
+ *
+ * What a failure of pv_bundle_read() or pv_bundle_reader_done() means:
+ *
+ *   PV_E_TRUNCATED    pv_bundle_reader_done() only: the last line is missing
+ *   PV_E_ORDER        not the line that must follow: its number, its kind, a
+ *                     leaf index that does not rise, a line after the last
+ *   PV_E_DIGEST       the lines are not those that were written
+ *   PV_E_ORIGIN       checkpoint, shape or table of another log or table
+ *   PV_E_COMMITMENT   fields do not give a context's or a record commitment
+ *   PV_E_CHAIN        a previous entry is missing, another one, or that of two
+ *   PV_E_PATH         a gap or path of the wrong length
+ *   PV_E_ROOT         leaves and gaps give another root
+ *   PV_E_SIGNATURE    a countersignature is wrong
+ *   PV_E_CRYPTO, PV_E_STORAGE (keep gave no memory): no fault of the bundle
+ *   everything else   a line is not as the format has it
  */
 #ifndef PV_BUNDLE_H
 #define PV_BUNDLE_H
@@ -28,9 +43,10 @@
 #define PV_BUNDLE_SHAPES 16
 #define PV_BUNDLE_CONTEXTS 256
 #define PV_BUNDLE_MAX_CONSISTENCY 16
-#define PV_BUNDLE_MAX_GAP 126	/* hashes between two entries: at most 63 rising, 63 falling */
+#define PV_BUNDLE_MAX_GAP PV_MAX_GAP
 #define PV_BUNDLE_KEY_LEN 32
 #define PV_PSEUDONYM_LEN 16
+#define PV_PSEUDONYM_KEY_LEN 32
 
 typedef enum pv_bundle_kind
 {
@@ -53,7 +69,7 @@ typedef struct pv_bundle_header
 	uint64_t	size;
 	uint64_t	since_size;
 	uint32_t	table_id;
-	pv_value	schema;			/* data NULL: none */
+	pv_value	schema;			/* data NULL: none; then the table is none too */
 	pv_value	table;
 	bool		all_rows;		/* "all", not "keys" */
 	pv_value	recipient;
@@ -78,28 +94,39 @@ typedef struct pv_bundle_entry
 	pv_hash		context_digest; /* if not */
 	bool		has_pseudonym;
 	uint8_t		pseudonym[PV_PSEUDONYM_LEN];
-	bool		erased;			/* fields "!" */
+	bool		erased;			/* fields "!", context none; nfields is then 0 */
 	size_t		nfields;
-	pv_disclosed fields[PV_MAX_FIELDS];
+	pv_disclosed fields[PV_MAX_FIELDS]; /* names are filled by reading, not read by writing */
 	const char *field_tokens;	/* reading: the fields as they stand in the content */
 	size_t		field_tokens_len;
 } pv_bundle_entry;
 
-/* Memory for what a slot keeps: good until that slot's next call. NULL: none to be had. */
+/*
+ * Memory for what a slot keeps, aligned for anything and good until that
+ * slot's next call; at most some 70 kB for a shape of 1664 columns and the
+ * bytes of the shape. NULL: none to be had.
+ */
 typedef void *(*pv_bundle_keep) (void *arg, unsigned slot, size_t len);
+
+/* The digest of what was written or read so far; it belongs to one thread. */
+typedef struct pv_bundle_digest
+{
+	pv_hasher	hasher;
+} pv_bundle_digest;
 
 typedef struct pv_bundle_shape
 {
 	bool		used;
 	pv_hash		digest;
-	const uint8_t *bytes;
+	const uint8_t *bytes;		/* in what keep gave */
 	size_t		len;
 	pv_shape	shape;
 } pv_bundle_shape;
 
 /*
- * Large (some 300 kB): not for the stack. What it hands out points into the
- * content of the line just read, or into scratch, and lives until the next.
+ * Large (some 200 kB) and not to be moved: what it hands out points into it,
+ * into the content of the line just read, or into scratch, and lives until the
+ * next line unless it says otherwise.
  */
 typedef struct pv_bundle_reader
 {
@@ -111,10 +138,10 @@ typedef struct pv_bundle_reader
 
 	/* what the last line held */
 	pv_bundle_kind kind;
-	pv_bundle_header header;	/* origin, names, recipient, purpose: good for the header line only; sizes stay */
+	pv_bundle_header header;	/* stays, but for recipient and purpose: good for the header line only */
 	const char *note;			/* checkpoint line: the note, in scratch */
 	size_t		notelen;
-	pv_checkpoint checkpoint;	/* parts good for the checkpoint line only; size and root stay */
+	pv_checkpoint checkpoint;	/* origin and note good for the checkpoint line only; size and root stay */
 	uint64_t	old_size;		/* consistency line */
 	unsigned	npath;
 	pv_hash		path[PV_MAX_PATH];
@@ -123,8 +150,8 @@ typedef struct pv_bundle_reader
 	pv_disclosed context[PV_CONTEXT_FIELDS];
 	const char *context_tokens; /* its fields as they stand */
 	size_t		context_tokens_len;
-	pv_bundle_entry entry;
-	const uint8_t *public_key;	/* countersignature line: 32 and 64 bytes */
+	pv_bundle_entry entry;		/* index, leaf and leaf hash stay until the next entry */
+	const uint8_t *public_key;	/* countersignature line, of that entry: 32 and 64 bytes */
 	const uint8_t *signature;
 	unsigned	nlast;			/* end line: its gap */
 	pv_hash		last[PV_BUNDLE_MAX_GAP];
@@ -136,17 +163,21 @@ typedef struct pv_bundle_reader
 	pv_bundle_shape shapes[PV_BUNDLE_SHAPES];
 	bool		context_used[PV_BUNDLE_CONTEXTS];
 	pv_hash		contexts[PV_BUNDLE_CONTEXTS];
+
 	/* the rest is the reader's own */
-	pv_frontier tree;
-	uint64_t	previous_sum[4];
-	uint64_t	next_sum[4];
+	pv_frontier tree;			/* up to the last entry */
+	uint64_t	previous_sum[4];	/* of the previous entries named */
+	uint64_t	next_sum[4];	/* of the entries marked as having a next one */
+	unsigned	nconsistency;
+	bool		shapes_seen;
 	bool		names_seen;		/* a shape has had the header's schema and table */
+	bool		failed;
 	bool		finished;
-	uint64_t	old_size_before;
-	uint8_t		names_digest[PV_HASH_LEN];
+	char		origin[PV_ORIGIN_MAX];	/* what the header points at */
+	char		schema[PV_MAX_NAME];
+	char		table[PV_MAX_NAME];
 	uint8_t		last_public_key[PV_ED25519_PUBLIC_LEN];
-	bool		has_countersignature;
-	void	   *digest_ctx;		/* EVP_MD_CTX */
+	pv_bundle_digest written;
 } pv_bundle_reader;
 
 /*
@@ -169,11 +200,15 @@ extern pv_status pv_bundle_read(pv_bundle_reader *r, uint64_t line, const char *
 								const char *content, size_t len, uint8_t *scratch, size_t cap,
 								const char **what);
 
+/* Has the last line been read? PV_E_TRUNCATED if not; for the end of the input. */
+extern pv_status pv_bundle_reader_done(const pv_bundle_reader *r, const char **what);
+
 /* --- writing ----------------------------------------------------------- */
 
 /*
  * Each writes the content of one line into b; pv_buf_status() says whether it
- * fitted. The digest is kept by pv_bundle_digest_line().
+ * fitted. The checkpoint line's is pv_put_base64() of the note. The digest is
+ * kept by pv_bundle_digest_line(), over all lines but the last.
  */
 extern void pv_put_bundle_text(pv_buf *b, pv_value text);
 extern void pv_put_bundle_field(pv_buf *b, const pv_disclosed *field);
@@ -186,11 +221,7 @@ extern void pv_put_bundle_countersignature(pv_buf *b, uint64_t index, const uint
 										   const uint8_t signature[PV_ED25519_SIGNATURE_LEN]);
 extern void pv_put_bundle_end(pv_buf *b, uint64_t nentries, const pv_hash *gap, unsigned n, const pv_hash *digest);
 
-typedef struct pv_bundle_digest
-{
-	void	   *ctx;			/* EVP_MD_CTX */
-} pv_bundle_digest;
-
+/* PV_E_CRYPTO. Free with pv_bundle_digest_free(), also after a failure. */
 extern pv_status pv_bundle_digest_init(pv_bundle_digest *d);
 extern void pv_bundle_digest_free(pv_bundle_digest *d);
 extern pv_status pv_bundle_digest_line(pv_bundle_digest *d, uint64_t line, const char *kind,
@@ -198,15 +229,9 @@ extern pv_status pv_bundle_digest_line(pv_bundle_digest *d, uint64_t line, const
 extern pv_status pv_bundle_digest_end(pv_bundle_digest *d, pv_hash *out);
 
 /*
- * The hashes of a gap [from, to), read from a tree of which they are part
- * (pv_tree in merkle.h); *n gets their number, at most PV_BUNDLE_MAX_GAP.
+ * Fields of a content's tokens (what field_tokens points at), for who stored
+ * them: no names. scratch as in pv_bundle_read(). PV_E_COUNT above max.
  */
-extern pv_status pv_tree_gap(const pv_tree *t, uint64_t from, uint64_t to, pv_hash *out, unsigned *n);
-
-/* Adds the root of 2^k leaves to a frontier whose size 2^k divides. */
-extern pv_status pv_frontier_append_subtree(pv_frontier *f, pv_hasher *h, unsigned k, const pv_hash *hash);
-
-/* Fields of a content's tokens (what field_tokens points at), for who stored them. */
 extern pv_status pv_bundle_fields_parse(const char *tokens, size_t len, uint8_t *scratch, size_t cap,
 										pv_disclosed *fields, size_t max, size_t *n, bool *erased);
 
@@ -214,7 +239,8 @@ extern pv_status pv_bundle_fields_parse(const char *tokens, size_t len, uint8_t 
 #define PV_COUNTERSIGNATURE_MESSAGE_LEN (31 + PV_LEAF_LEN)
 extern void pv_put_countersignature_message(pv_buf *b, const uint8_t leaf[PV_LEAF_LEN]);
 
-/* doc/format.md, "Pseudonym". key: 32 bytes. */
-extern pv_status pv_pseudonym(const uint8_t key[32], const void *subject, size_t len, uint8_t out[PV_PSEUDONYM_LEN]);
+/* doc/format.md, "Pseudonym". */
+extern pv_status pv_pseudonym(pv_hasher *h, const uint8_t key[PV_PSEUDONYM_KEY_LEN], const void *subject, size_t len,
+							  uint8_t out[PV_PSEUDONYM_LEN]);
 
 #endif							/* PV_BUNDLE_H */

@@ -11,7 +11,6 @@
 
 #include "merkle.h"
 
-#define ORIGIN_MAX 200
 #define ROOT_BASE64_LEN 44
 
 /* The next line of the text at *pos, which must not be empty. */
@@ -132,7 +131,7 @@ pv_origin_valid(const char *s, size_t len, bool allow_incarnation)
 	const char *slash;
 	size_t		i;
 
-	if (len == 0 || len > ORIGIN_MAX)
+	if (len == 0 || len > PV_ORIGIN_MAX)
 		return false;
 	slash = memchr(s, '/', len);
 	if (slash != NULL)

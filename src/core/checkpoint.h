@@ -11,6 +11,8 @@
 
 #define PV_CHECKPOINT_MAX_LEN 65536	/* bytes of a whole note that we read */
 
+#define PV_ORIGIN_MAX 200		/* bytes of an origin of ours */
+
 typedef struct pv_checkpoint
 {
 	const char *origin;			/* not terminated, points into the input */

@@ -383,8 +383,8 @@ pv_put_disclosure(pv_buf *b, const pv_disclosure *d)
 
 /* ---- verifying ---- */
 
-static pv_status
-digest_of(pv_hasher *h, uint8_t domain, const pv_disclosed *f, pv_hash *out)
+pv_status
+pv_disclosed_digest(pv_hasher *h, uint8_t domain, const pv_disclosed *f, pv_hash *out)
 {
 	if (!f->withheld)
 		return pv_field_digest(h, domain, f->salt, f->name, f->value, out);
@@ -392,37 +392,52 @@ digest_of(pv_hasher *h, uint8_t domain, const pv_disclosed *f, pv_hash *out)
 	return PV_OK;
 }
 
-/* Is it the origin of the log, or of an incarnation of it? */
-static bool
-same_log(pv_name log, const char *origin, size_t len)
+bool
+pv_same_log(pv_name log, const char *origin, size_t len)
 {
 	if (len < log.len || memcmp(origin, log.s, log.len) != 0)
 		return false;
 	return len == log.len || (origin[log.len] == '/' && pv_origin_valid(origin, len, true));
 }
 
+pv_status
+pv_disclosed_context_verify(pv_hasher *h, const pv_disclosed *fields, const pv_hash *commitment)
+{
+	pv_hash		digests[PV_CONTEXT_FIELDS];
+	pv_hash		computed;
+	pv_status	status = PV_OK;
+
+	for (size_t i = 0; i < PV_CONTEXT_FIELDS && status == PV_OK; i++)
+		status = pv_disclosed_digest(h, PV_DOMAIN_CONTEXT_FIELD, &fields[i], &digests[i]);
+	if (status == PV_OK)
+		status = pv_context_commitment(h, digests, PV_CONTEXT_FIELDS, &computed);
+	if (status == PV_OK && !pv_hash_equal(&computed, commitment))
+		status = PV_E_COMMITMENT;
+	return status;
+}
+
+pv_status
+pv_context_digest(pv_hasher *h, const uint8_t salt[PV_SALT_LEN], const pv_hash *commitment, pv_hash *out)
+{
+	static const pv_name no_name = {"", 0};
+	pv_value	value = {commitment->b, PV_HASH_LEN};
+
+	return pv_field_digest(h, PV_DOMAIN_FIELD, salt, no_name, value, out);
+}
+
 static pv_status
 verify_context(pv_hasher *h, const pv_disclosure *d, pv_hash *digest0)
 {
-	static const pv_name no_name = {"", 0};
-	pv_value	value = {d->context_commitment.b, PV_HASH_LEN};
-	pv_hash		digests[PV_CONTEXT_FIELDS];
-	pv_hash		commitment;
-	pv_status	status = PV_OK;
+	pv_status	status;
 
 	if (!d->context_given)
 	{
 		*digest0 = d->context_digest;
 		return PV_OK;
 	}
-	for (size_t i = 0; i < PV_CONTEXT_FIELDS && status == PV_OK; i++)
-		status = digest_of(h, PV_DOMAIN_CONTEXT_FIELD, &d->context[i], &digests[i]);
+	status = pv_disclosed_context_verify(h, d->context, &d->context_commitment);
 	if (status == PV_OK)
-		status = pv_context_commitment(h, digests, PV_CONTEXT_FIELDS, &commitment);
-	if (status == PV_OK && !pv_hash_equal(&commitment, &d->context_commitment))
-		status = PV_E_COMMITMENT;
-	if (status == PV_OK)
-		status = pv_field_digest(h, PV_DOMAIN_FIELD, d->context_salt, no_name, value, digest0);
+		status = pv_context_digest(h, d->context_salt, &d->context_commitment, digest0);
 	return status;
 }
 
@@ -449,14 +464,14 @@ pv_disclosure_verify(pv_hasher *h, const pv_disclosure *d, const pv_vkey *keys, 
 									  &checkpoint->root)) != PV_OK)
 		return status;
 	*what = "the origin in the shape";
-	if (!same_log(d->shape.origin, checkpoint->origin, checkpoint->originlen))
+	if (!pv_same_log(d->shape.origin, checkpoint->origin, checkpoint->originlen))
 		return PV_E_ORIGIN;
 	*what = "the context commitment";
 	if ((status = verify_context(h, d, &digests[0])) != PV_OK)
 		return status;
 	*what = "the record commitment";
 	for (size_t i = 0; i < d->nfields && status == PV_OK; i++)
-		status = digest_of(h, PV_DOMAIN_FIELD, &d->fields[i], &digests[i + 1]);
+		status = pv_disclosed_digest(h, PV_DOMAIN_FIELD, &d->fields[i], &digests[i + 1]);
 	if (status != PV_OK ||
 		(status = pv_shape_digest(h, d->shape_bytes, d->shape_len, &hash)) != PV_OK ||
 		(status = pv_record_commitment(h, &hash, digests, d->nfields + 1, &hash)) != PV_OK)

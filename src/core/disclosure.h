@@ -79,6 +79,19 @@ extern size_t pv_field_names(unsigned op, const pv_shape *shape, pv_name *names)
 extern pv_status pv_disclosure_verify(pv_hasher *h, const pv_disclosure *d, const pv_vkey *keys, unsigned nkeys,
 									  pv_proof *proof, pv_checkpoint *checkpoint, const char **what);
 
+/* The digest of a field: computed if it is disclosed, else the one given. */
+extern pv_status pv_disclosed_digest(pv_hasher *h, uint8_t domain, const pv_disclosed *f, pv_hash *out);
+
+/* Do the PV_CONTEXT_FIELDS fields give the context commitment? PV_E_COMMITMENT. */
+extern pv_status pv_disclosed_context_verify(pv_hasher *h, const pv_disclosed *fields, const pv_hash *commitment);
+
+/* Digest 0 of an entry, from its salt 0 and the context commitment. */
+extern pv_status pv_context_digest(pv_hasher *h, const uint8_t salt[PV_SALT_LEN], const pv_hash *commitment,
+								   pv_hash *out);
+
+/* Is it the origin of the log, or of an incarnation of it? */
+extern bool pv_same_log(pv_name log, const char *origin, size_t len);
+
 /*
  * Is the text written as it is? UTF-8, not empty, nothing in it that a reader
  * would not see.

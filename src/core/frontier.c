@@ -76,18 +76,15 @@ pv_frontier_load(pv_frontier *f, const pv_tree *t, uint64_t size)
 	return PV_OK;
 }
 
-pv_status
-pv_frontier_append(pv_frontier *f, pv_hasher *h, const pv_hash *leaf_hash,
-				   pv_emit_hash emit, void *arg)
+/* Adds the root of 2^height leaves; size is a multiple of that and stays below 2^63. */
+static pv_status
+add_peak(pv_frontier *f, pv_hasher *h, unsigned height, const pv_hash *hash, pv_emit_hash emit, void *arg)
 {
-	pv_hash		node = *leaf_hash;
-	unsigned	height;
+	uint64_t	leaves = (uint64_t) 1 << height;
+	pv_hash		node = *hash;
 
-	if (f->size >= PV_MAX_TREE)
-		return PV_E_INDEX;
-
-	/* size < 2^63 - 1 has a zero bit below bit 63, where the carry ends */
-	for (height = 0; (f->size >> height & 1) != 0;)
+	/* the new size is below 2^63, so there is a zero bit where the carry ends */
+	while ((f->size >> height & 1) != 0)
 	{
 		pv_status	status = pv_node_hash(h, &f->peaks[height], &node, &node);
 
@@ -102,8 +99,26 @@ pv_frontier_append(pv_frontier *f, pv_hasher *h, const pv_hash *leaf_hash,
 		}
 	}
 	f->peaks[height] = node;
-	f->size++;
+	f->size += leaves;
 	return PV_OK;
+}
+
+pv_status
+pv_frontier_append(pv_frontier *f, pv_hasher *h, const pv_hash *leaf_hash,
+				   pv_emit_hash emit, void *arg)
+{
+	if (f->size >= PV_MAX_TREE)
+		return PV_E_INDEX;
+	return add_peak(f, h, 0, leaf_hash, emit, arg);
+}
+
+pv_status
+pv_frontier_append_subtree(pv_frontier *f, pv_hasher *h, unsigned height, const pv_hash *hash)
+{
+	if (height > 62 || f->size > PV_MAX_TREE - ((uint64_t) 1 << height) ||
+		(f->size & (((uint64_t) 1 << height) - 1)) != 0)
+		return PV_E_INDEX;
+	return add_peak(f, h, height, hash, NULL, NULL);
 }
 
 pv_status

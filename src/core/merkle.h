@@ -82,6 +82,31 @@ extern pv_status pv_frontier_load(pv_frontier *f, const pv_tree *t, uint64_t siz
 extern pv_status pv_frontier_append(pv_frontier *f, pv_hasher *h, const pv_hash *leaf_hash,
 									pv_emit_hash emit, void *arg);
 
+/* Adds the root of 2^height leaves to a frontier whose size 2^height divides; else PV_E_INDEX. */
+extern pv_status pv_frontier_append_subtree(pv_frontier *f, pv_hasher *h, unsigned height, const pv_hash *hash);
+
 extern pv_status pv_frontier_root(const pv_frontier *f, pv_hasher *h, pv_hash *out);
+
+/*
+ * A gap is what lies between two leaves: the leaves from..to-1 as perfect
+ * subtrees, each as large as its place allows. Appended one after the other
+ * they bring a frontier of size from to size to.
+ */
+#define PV_MAX_GAP 126			/* subtrees: at most 63 rising, 63 falling */
+
+/* Height of the subtree that a gap begins with. from < to <= PV_MAX_TREE. */
+extern unsigned pv_gap_height(uint64_t from, uint64_t to);
+
+/* Number of subtrees; 0 if from >= to. */
+extern unsigned pv_gap_count(uint64_t from, uint64_t to);
+
+/*
+ * The roots of a gap's subtrees, which must be stored. out has room for
+ * PV_MAX_GAP. PV_E_INDEX if from > to or to > PV_MAX_TREE.
+ */
+extern pv_status pv_tree_gap(const pv_tree *t, uint64_t from, uint64_t to, pv_hash *out, unsigned *n);
+
+/* Appends n roots up to size to. PV_E_PATH if the gap has another number of subtrees, PV_E_INDEX as above. */
+extern pv_status pv_frontier_append_gap(pv_frontier *f, pv_hasher *h, uint64_t to, const pv_hash *gap, unsigned n);
 
 #endif							/* PV_MERKLE_H */

@@ -59,6 +59,12 @@ pv_status_text(pv_status status)
 			return "value out of range";
 		case PV_E_COMMITMENT:
 			return "fields and digests give another commitment";
+		case PV_E_ORDER:
+			return "out of order";
+		case PV_E_CHAIN:
+			return "not in line with the entry before";
+		case PV_E_DIGEST:
+			return "another digest";
 		case PV_E_STORAGE:
 			return "stored data could not be read";
 		case PV_E_CRYPTO:

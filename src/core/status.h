@@ -34,6 +34,9 @@ typedef enum pv_status
 	PV_E_COUNT,					/* wrong number of fields or digests */
 	PV_E_VALUE,					/* a value out of its range */
 	PV_E_COMMITMENT,			/* fields and digests give another commitment */
+	PV_E_ORDER,					/* a line of a bundle is not the one that must follow */
+	PV_E_CHAIN,					/* an entry and the one before it do not fit together */
+	PV_E_DIGEST,				/* the digest of a bundle is another one */
 	PV_E_STORAGE,				/* the storage callback failed */
 	PV_E_CRYPTO					/* libcrypto failed */
 } pv_status;
