@@ -6,21 +6,15 @@
 SET search_path = crm, provenance;
 \set as_owner 'SET ROLE regress_provenance_owner'
 \set as_reader 'SET ROLE regress_provenance_reader'
+\set differ :srcdir '/sql/include/differ.sql'
 :as_owner;
+\i :differ
 
 -- A state that was saved, with the log size and the time at which it stood.
 CREATE TABLE state (n int PRIMARY KEY, size bigint, at timestamptz);
 CREATE PROCEDURE save(n int) LANGUAGE plpgsql AS $$
 BEGIN
 	INSERT INTO state SELECT n, size(cp), clock_timestamp() FROM (SELECT provenance.seal() AS cp OFFSET 0) s;
-END $$;
--- Rows that are in one of the two but not in the other.
-CREATE FUNCTION differ(a text, b text) RETURNS bigint LANGUAGE plpgsql AS $$
-DECLARE
-	n bigint;
-BEGIN
-	EXECUTE format('SELECT count(*) FROM ((SELECT t::text FROM %1$s t EXCEPT ALL SELECT t::text FROM %2$s t) UNION ALL (SELECT t::text FROM %2$s t EXCEPT ALL SELECT t::text FROM %1$s t)) d', a, b) INTO n;
-	RETURN n;
 END $$;
 -- A table against each copy saved of it: t_1, t_2, …
 CREATE FUNCTION compare(t text) RETURNS TABLE (n int, rows bigint, by_size bigint, by_time bigint) LANGUAGE plpgsql AS $$

@@ -156,5 +156,15 @@ RESET client_min_messages;
 SELECT code FROM provenance.verify_checkpoint(:'kept');
 :as_reader;	-- who may not read a table sees no keys
 SELECT code, object FROM provenance.verify() ORDER BY 1, 2;
+:as_owner;	-- nor does one to whom row security applies
+GRANT SELECT ON price TO regress_provenance_reader;
+:as_reader;
+SELECT code, object FROM provenance.verify_table('crm.price') WHERE code LIKE 'row%' ORDER BY 1, 2;
+:as_owner;
+ALTER TABLE price ENABLE ROW LEVEL SECURITY;
+:as_reader;
+SELECT code, object FROM provenance.verify_table('crm.price') WHERE code LIKE 'row%' ORDER BY 1, 2;
+:as_owner;
+ALTER TABLE price DISABLE ROW LEVEL SECURITY;
 
 \i :drop_log

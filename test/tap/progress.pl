@@ -1,6 +1,7 @@
 # The view progress: a verification shows while it runs, in every database, and
 # no longer than that: not after its end, an error, a cancel, a terminated
-# backend, a crash of the server. Without preload the view is empty.
+# backend, a crash of the server. Without preload the view is empty. One that
+# takes longer says so to its caller, and in pg_stat_activity.
 use strict;
 use warnings;
 use PostgreSQL::Test::Cluster;
@@ -18,7 +19,7 @@ sub await { return $node->poll_query_until($_[2] // 'postgres', $_[0], $_[1]); }
 # A session of its own, which takes statements one after the other.
 sub session
 {
-	my %s = (in => '', out => '');
+	my %s = (in => '', out => '', err => '');
 	$s{run} = IPC::Run::start([ 'psql', '-XAtq', '-h', $node->host, '-p', $node->port, 'postgres' ],
 		'<', \$s{in}, '>', \$s{out}, '2>', \$s{err}, IPC::Run::timeout(180));
 	$s{pid} = tell_session(\%s, 'SELECT pg_backend_pid()');
@@ -66,7 +67,25 @@ is(psql('SELECT count(*) FROM provenance.progress'), '0', 'without preload, the 
 tell_session($holder, 'ROLLBACK');
 $verifier->{run}->pump until $verifier->{out} =~ /^over$/m;
 is($verifier->{out}, "0\nover\n", 'without preload, verification runs');
-$_->{run}->kill_kill for $holder, $verifier;
+is($verifier->{err}, '', 'and says nothing if it is quick');
+
+# A long one: two tables, each held for some time.
+psql(q{CREATE TABLE u (id int PRIMARY KEY); SELECT provenance.tag('u'); INSERT INTO u SELECT generate_series(1, 10)});
+my $second = session();
+tell_session($holder, 'BEGIN; LOCK TABLE t');
+tell_session($second, 'BEGIN; LOCK TABLE u');
+begin_statement($verifier, 'SELECT count(*) FROM provenance.verify()');
+ok(await($waits->($verifier->{pid}), '1'), 'a verification waits for the first');
+sleep 6;
+tell_session($holder, 'ROLLBACK');
+ok(await("SELECT query ~ '^verification: .*, [0-9]+.*, 0 findings so far\$' AND state = 'active' FROM pg_stat_activity WHERE pid = $verifier->{pid}", 't'),
+	'others see in pg_stat_activity how far it is');
+tell_session($second, 'ROLLBACK');
+$verifier->{run}->pump until $verifier->{out} =~ /^over$/m;
+is($verifier->{out}, "0\nover\n", 'it ends well');
+like($verifier->{err}, qr/^NOTICE:  verification: [a-z ]+ of public\.t, \d+ of \d+, 0 findings so far\n\z/, 'and has told its caller, once');
+is(psql("SELECT query FROM pg_stat_activity WHERE pid = $verifier->{pid}") =~ /^verification/, '', 'afterwards pg_stat_activity has the query');
+$_->{run}->kill_kill for $holder, $second, $verifier;
 
 $node->append_conf('postgresql.conf', "shared_preload_libraries = 'provenance'\n");
 $node->restart;

@@ -47,6 +47,23 @@ is( $node->safe_psql('postgres', "BEGIN; SET LOCAL session_replication_role = re
 		SELECT string_agg(code || ' ' || object, ', ') FROM provenance.verify_log(); ROLLBACK"),
 	'tile_differs tree_node 2/0', 'a changed hash of level 2 is named');
 
+# A budget: a sample, and what share it is.
+sub sample
+{
+	my ($budget) = @_;
+	my ($out, $err) = ('', '');
+	$node->psql('postgres', "SELECT count(*) FROM provenance.verify(0, '$budget')", stdout => \$out, stderr => \$err);
+	return "$out $err";
+}
+my $began = time;
+my ($found, $tiles, $of_tiles, $blocks, $of_blocks) = sample('50 ms') =~
+  /^(\d+) .*NOTICE:  verified a sample: (\d+) of (\d+) tiles of leaves \(\d+ %\), (\d+) of (\d+) blocks of tables \(\d+ %\)/s;
+is($found, '0', 'a sample of an intact log finds nothing');
+is($of_tiles, int((sql('SELECT log_size FROM provenance.status') + 255) / 256), 'of the tiles there are');
+cmp_ok($tiles + $blocks, '<', $of_tiles + $of_blocks, 'it is a part');
+cmp_ok(time - $began, '<', 10, 'and takes no longer than it may');
+like(sample('5 min'), qr/^0 .*: (\d+) of \1 tiles of leaves \(100 %\), (\d+) of \2 blocks of tables \(100 %\)/s, 'with time enough it is all');
+
 # A standby: the same, though nothing can be written there.
 $node->backup('b');
 my $standby = PostgreSQL::Test::Cluster->new('standby');
