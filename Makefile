@@ -66,6 +66,13 @@ PG_CFLAGS = -Wextra -Wno-unused-parameter -Wno-sign-compare \
 	-Wno-missing-field-initializers $(WERROR)
 SHLIB_LINK = -lcrypto
 
+# A program without a database. PGXS builds a program or a library, not both;
+# what it does with scripts (all, install, uninstall, clean) is what is needed.
+VERIFIER = provenance-verify
+SCRIPTS_built = $(VERIFIER)
+VERIFIER_OBJS := $(patsubst $(TOPDIR)/%.c,%.o,$(sort $(wildcard $(TOPDIR)/src/verifier/*.c)))
+VERIFIER_CORE = $(filter src/core/%,$(OBJS))
+
 # The library exports what SQL names, and the worker entry points that the
 # headers declare with PGDLLEXPORT.
 SHLIB_EXPORTS = build/exports.txt
@@ -75,7 +82,7 @@ REGRESS_OPTS = --inputdir=$(TOPDIR)
 ISOLATION := $(patsubst $(TOPDIR)/test/isolation/specs/%.spec,%,$(sort $(wildcard $(TOPDIR)/test/isolation/specs/*.spec)))
 ISOLATION_OPTS = --inputdir=$(TOPDIR)/test/isolation
 
-EXTRA_CLEAN = build
+EXTRA_CLEAN = build $(VERIFIER_OBJS)
 
 PG_CONFIG ?= pg_config
 PGXS := $(shell $(PG_CONFIG) --pgxs 2>/dev/null)
@@ -105,11 +112,17 @@ ifeq (15,$(MAJORVERSION))
 override REGRESS := $(filter-out %_soft,$(REGRESS))
 endif
 
-VPATH_DIRS := $(shell mkdir -p build $(sort $(dir $(OBJS))))
+VPATH_DIRS := $(shell mkdir -p build $(sort $(dir $(OBJS) $(VERIFIER_OBJS))))
 
 # PostgreSQL's packages are built without dependency tracking: rebuild all
 # when a header changes.
-$(OBJS) $(OBJS:.o=.bc): $(INCLUDED)
+$(OBJS) $(OBJS:.o=.bc) $(VERIFIER_OBJS): $(INCLUDED)
+
+$(VERIFIER_OBJS): override CPPFLAGS += -DPROVENANCE_VERSION='"$(EXTVERSION)"'
+src/verifier/main.o: $(TOPDIR)/provenance.control
+
+$(VERIFIER): $(VERIFIER_OBJS) $(VERIFIER_CORE)
+	$(CC) $(CFLAGS) $(VERIFIER_OBJS) $(VERIFIER_CORE) $(LDFLAGS) $(LDFLAGS_EX) -lcrypto -o $@$(X)
 
 $(SCRIPT): $(SCRIPT_PARTS) $(TOPDIR)/provenance.control
 	mkdir -p $(@D)
