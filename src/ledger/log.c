@@ -9,7 +9,8 @@
  * the return value: verification makes a finding of it.
  *
  * The run read last is kept, as whoever asks for one leaf often asks for the
- * next; a hash that the tree needs at level 0 comes without decoding the map.
+ * next; so is the block of the map from entries to leaves. A hash that the
+ * tree needs at level 0 comes without decoding the map of its run.
  *
  * Memory: a ProvLog lives in the memory context current at prov_log_open().
  * Its snapshot is registered until prov_log_close() or the end of the resource
@@ -40,6 +41,11 @@ struct ProvLog
 	int			run_count;
 	bool		run_ok;
 	ProvLeafRef run[PROV_RUN_MAX];
+
+	/* the block of seqs read last */
+	bool		have_block;
+	int64		block;
+	int64		block_leaves[PROV_BLOCK_SEQS];	/* -1: not sealed */
 };
 
 struct ProvRunScan
@@ -292,21 +298,19 @@ read_hashes(void *arg, unsigned level, uint64_t first, unsigned count, pv_hash *
 
 /* ---- entries and heads ---- */
 
-int64
-prov_log_leaf_of_seq(ProvLog *log, int64 seq)
+static void
+read_block(ProvLog *log, int64 block)
 {
 	TupleDesc	desc = prov_tupdesc(PROV_SEQ_BLOCK);
 	ScanKeyData key;
 	ProvScan	scan;
 	HeapTuple	tup;
-	int64		found = -1;
 
-	if (seq < 0)
-		return -1;
-	prov_key_init(&key, PROV_SEQ_BLOCK, A_BLOCK_BLOCK, BTEqualStrategyNumber,
-				  Int64GetDatum(seq / PROV_BLOCK_SEQS));
+	log->have_block = false;
+	memset(log->block_leaves, 0xFF, sizeof(log->block_leaves));
+	prov_key_init(&key, PROV_SEQ_BLOCK, A_BLOCK_BLOCK, BTEqualStrategyNumber, Int64GetDatum(block));
 	prov_scan_begin(&scan, PROV_SEQ_BLOCK, prov_pkey(PROV_SEQ_BLOCK), log->snapshot, 1, &key);
-	while (found < 0 && HeapTupleIsValid(tup = prov_scan_next(&scan, ForwardScanDirection)))
+	while (HeapTupleIsValid(tup = prov_scan_next(&scan, ForwardScanDirection)))
 	{
 		bool		null_first,
 					null_map;
@@ -314,18 +318,32 @@ prov_log_leaf_of_seq(ProvLog *log, int64 seq)
 		Datum		d = heap_getattr(tup, A_BLOCK_MAP, desc, &null_map);
 		int64		leaves[PROV_BLOCK_SEQS];
 		struct varlena *map;
+		int			i;
 
 		if (null_first || null_map)
 			continue;
 		memset(leaves, 0xFF, sizeof(leaves));
 		map = PG_DETOAST_DATUM_PACKED(d);
 		if (prov_block_decode(first, (const uint8 *) VARDATA_ANY(map), VARSIZE_ANY_EXHDR(map), leaves))
-			found = leaves[seq % PROV_BLOCK_SEQS];
+			for (i = 0; i < PROV_BLOCK_SEQS; i++)
+				if (log->block_leaves[i] < 0)
+					log->block_leaves[i] = leaves[i];
 		if ((Pointer) map != DatumGetPointer(d))
 			pfree(map);
 	}
 	prov_scan_end(&scan);
-	return found;
+	log->block = block;
+	log->have_block = true;
+}
+
+int64
+prov_log_leaf_of_seq(ProvLog *log, int64 seq)
+{
+	if (seq < 0)
+		return -1;
+	if (!log->have_block || log->block != seq / PROV_BLOCK_SEQS)
+		read_block(log, seq / PROV_BLOCK_SEQS);
+	return log->block_leaves[seq % PROV_BLOCK_SEQS];
 }
 
 bool

@@ -64,36 +64,65 @@ tag_own(Relation rel, int32 table_id)
 	CommandCounterIncrement();
 }
 
-void
-prov_own_insert(ProvRel prov_rel, int32 table_id, Datum *values, bool *nulls)
+struct ProvOwnWriter
 {
-	Relation	rel = table_open(prov_relid(prov_rel), ShareRowExclusiveLock);
-	TupleTableSlot *slot;
+	Relation	rel;
 	ProvTarget	target;
-	ProvWriter	w;
+	ProvWriter	rows;
+	TupleTableSlot *slot;
 	pv_value   *fields;
 	pv_value   *key;
-	int			natts = RelationGetDescr(rel)->natts;
+};
 
+ProvOwnWriter *
+prov_own_open(ProvRel prov_rel, int32 table_id)
+{
+	ProvOwnWriter *w = palloc(sizeof(ProvOwnWriter));
+
+	w->rel = table_open(prov_relid(prov_rel), ShareRowExclusiveLock);
 	if (prov_table_by_id(table_id, NULL) == NULL)
-		tag_own(rel, table_id);
-	target = *prov_target(rel, table_id);
+		tag_own(w->rel, table_id);
+	w->target = *prov_target(w->rel, table_id);
+	prov_writer_open(&w->rows, prov_rel);
+	w->slot = MakeSingleTupleTableSlot(RelationGetDescr(w->rel), &TTSOpsVirtual);
+	w->fields = palloc(sizeof(pv_value) * w->target.layout->ncolumns);
+	w->key = palloc(sizeof(pv_value) * w->target.layout->nkeys);
+	return w;
+}
 
-	prov_writer_open(&w, prov_rel);
-	prov_insert(&w, values, nulls);
-	prov_writer_close(&w);
+void
+prov_own_put(ProvOwnWriter *w, Datum *values, bool *nulls)
+{
+	int			natts = RelationGetDescr(w->rel)->natts;
 
-	slot = MakeSingleTupleTableSlot(RelationGetDescr(rel), &TTSOpsVirtual);
-	memcpy(slot->tts_values, values, natts * sizeof(Datum));
-	memcpy(slot->tts_isnull, nulls, natts * sizeof(bool));
-	ExecStoreVirtualTuple(slot);
-	fields = palloc(sizeof(pv_value) * target.layout->ncolumns);
-	key = palloc(sizeof(pv_value) * target.layout->nkeys);
-	prov_row_values(target.layout, rel->rd_rel->relowner, slot, fields);
-	prov_pick_key(target.layout, fields, key);
-	prov_record_row(&target, PV_OP_INSERT, fields, key, PROV_ORDER(GetCurrentCommandId(false), 2));
-	ExecDropSingleTupleTableSlot(slot);
+	prov_insert(&w->rows, values, nulls);
 
-	table_close(rel, NoLock);
+	ExecClearTuple(w->slot);
+	memcpy(w->slot->tts_values, values, natts * sizeof(Datum));
+	memcpy(w->slot->tts_isnull, nulls, natts * sizeof(bool));
+	ExecStoreVirtualTuple(w->slot);
+	prov_row_values(w->target.layout, w->rel->rd_rel->relowner, w->slot, w->fields);
+	prov_pick_key(w->target.layout, w->fields, w->key);
+	prov_record_row(&w->target, PV_OP_INSERT, w->fields, w->key, PROV_ORDER(GetCurrentCommandId(false), 2));
+}
+
+void
+prov_own_close(ProvOwnWriter *w)
+{
+	ExecDropSingleTupleTableSlot(w->slot);
+	prov_writer_close(&w->rows);
+	table_close(w->rel, NoLock);
+	pfree(w->key);
+	pfree(w->fields);
+	pfree(w);
 	CommandCounterIncrement();
+}
+
+void
+prov_own_insert(ProvRel rel, int32 table_id, Datum *values, bool *nulls)
+{
+	ProvOwnWriter *w = prov_own_open(rel, table_id);
+
+	prov_own_put(w, values, nulls);
+	prov_own_close(w);
 }

@@ -28,4 +28,11 @@
  */
 extern void prov_own_insert(ProvRel rel, int32 table_id, Datum *values, bool *nulls);
 
+/* The same for many rows. What putting one leaves behind is in the current memory context. */
+typedef struct ProvOwnWriter ProvOwnWriter;
+
+extern ProvOwnWriter *prov_own_open(ProvRel rel, int32 table_id);
+extern void prov_own_put(ProvOwnWriter *w, Datum *values, bool *nulls);
+extern void prov_own_close(ProvOwnWriter *w);
+
 #endif							/* PROV_OWN_TABLE_H */

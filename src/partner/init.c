@@ -8,9 +8,10 @@
  */
 #include "postgres.h"
 
-#include "partner/partner.h"
+#include "partner/export.h"
 
 void
 prov_partner_init(void)
 {
+	export_record_init();
 }

@@ -220,6 +220,20 @@ shown_by_history(int field)
 		field == PV_CTX_DB_USER || field == PV_CTX_APPLICATION;
 }
 
+void
+prove_choose_context(ArrayType *asked, const ProveTarget *target, bool chosen[PV_CONTEXT_FIELDS])
+{
+	int			i;
+
+	choose(asked, pv_context_names, PV_CONTEXT_FIELDS, true, 0, chosen);
+	for (i = 0; i < PV_CONTEXT_FIELDS; i++)
+		if (chosen[i] && !target->owner && !shown_by_history(i))
+			ereport(ERROR,
+					(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+					 errmsg("must be owner of table \"%s\" to disclose the context field \"%s\"",
+							get_rel_name(target->relid), pv_context_names[i].s)));
+}
+
 static void
 put_context(Disclosing *d, ArrayType *fields, pv_disclosure *out)
 {
@@ -228,16 +242,9 @@ put_context(Disclosing *d, ArrayType *fields, pv_disclosure *out)
 	pv_hash		commitment;
 	int			i;
 
-	choose(fields, pv_context_names, PV_CONTEXT_FIELDS, true, d->seq, chosen);
+	prove_choose_context(fields, d->target, chosen);
 	for (i = 0; i < PV_CONTEXT_FIELDS; i++)
-	{
 		out->context_given = out->context_given || chosen[i];
-		if (chosen[i] && !d->target->owner && !shown_by_history(i))
-			ereport(ERROR,
-					(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-					 errmsg("must be owner of table \"%s\" to disclose the context field \"%s\"",
-							get_rel_name(d->target->relid), pv_context_names[i].s)));
-	}
 	if (!out->context_given)
 		return;
 

@@ -89,11 +89,10 @@ int64_column(HeapTuple tup, ProvRel rel, AttrNumber attno)
 	return isnull ? -1 : DatumGetInt64(d);
 }
 
-/* The head of the row's chain, also of one that a truncate has ended. */
-static int64
-row_head(HistoryWalk *walk)
+int64
+prove_row_head(const uint8 row_id[PV_ROW_ID_LEN], Snapshot snapshot)
 {
-	HeapTuple	tup = prov_fetch1(PROV_HEAD, PointerGetDatum(walk->row_id), walk->out.snapshot);
+	HeapTuple	tup = prov_fetch1(PROV_HEAD, PointerGetDatum(row_id), snapshot);
 
 	return HeapTupleIsValid(tup) ? int64_column(tup, PROV_HEAD, A_HEAD_LAST_LEAF) : -1;
 }
@@ -215,7 +214,7 @@ walk_row(HistoryWalk *walk)
 	ProvLeafRef after;
 	int64		i;
 
-	read_chain(walk->log, row_head(walk), &chain);
+	read_chain(walk->log, prove_row_head(walk->row_id, walk->out.snapshot), &chain);
 	if (chain.n > 0)
 	{
 		find_truncates(walk, chain.refs[chain.n - 1].leaf, chain.refs[0].leaf, &before, &after);

@@ -60,14 +60,10 @@ null_value(const ProveTarget *target, int i)
 
 /* The arguments as values of the key columns. */
 static void
-get_arguments(FunctionCallInfo fcinfo, int first, const ProveTarget *target, ProvKeyArgs *key)
+take_arguments(const ProveTarget *target, const ProvArgument *args, int n, ProvKeyArgs *key)
 {
-	ProvArgument *args;
-	int			n = prov_arguments(fcinfo, first, &args);
 	int			i;
 
-	if (n < 0)
-		null_value(target, 0);
 	if (n != target->nkeys)
 		wrong_number(target, n);
 	prov_key_args_init(key, target->relid, prove_owner_of(target->relid));
@@ -108,12 +104,12 @@ find_row(ProvKeyArgs *key)
 }
 
 int
-prove_key_identities(FunctionCallInfo fcinfo, int first, const ProveTarget *target, uint8 ids[2][PV_ROW_ID_LEN])
+prove_identities(const ProveTarget *target, const ProvArgument *args, int n, uint8 ids[2][PV_ROW_ID_LEN])
 {
 	ProvIdentity *log = prov_identity(false);
 	ProvKeyArgs key;
 
-	get_arguments(fcinfo, first, target, &key);
+	take_arguments(target, args, n, &key);
 	identity_of(&key, target, log, ids[1]);
 	if (!find_row(&key))
 	{
@@ -122,4 +118,15 @@ prove_key_identities(FunctionCallInfo fcinfo, int first, const ProveTarget *targ
 	}
 	identity_of(&key, target, log, ids[0]);
 	return memcmp(ids[0], ids[1], PV_ROW_ID_LEN) == 0 ? 1 : 2;
+}
+
+int
+prove_key_identities(FunctionCallInfo fcinfo, int first, const ProveTarget *target, uint8 ids[2][PV_ROW_ID_LEN])
+{
+	ProvArgument *args;
+	int			n = prov_arguments(fcinfo, first, &args);
+
+	if (n < 0)
+		null_value(target, 0);
+	return prove_identities(target, args, n, ids);
 }

@@ -13,10 +13,12 @@
 
 #include "fmgr.h"
 #include "funcapi.h"
+#include "utils/array.h"
 #include "utils/hsearch.h"
 #include "utils/jsonb.h"
 
 #include "compat.h"
+#include "ledger/key_args.h"
 #include "ledger/log.h"
 
 typedef struct ProveTarget
@@ -44,13 +46,24 @@ extern void prove_check_key_columns(const ProveTarget *target);
 extern bool prove_column_visible(const ProveTarget *target, pv_name name);
 
 /*
- * The row identities that the key values in arguments `first` to the last may
- * stand for, likeliest first: that of the row in the table whose key equals
- * them by the key's own operators, then that of their text. Returns 1 or 2;
- * 22023 for a wrong number of values, 22004 for a NULL.
+ * The row identities that key values (of the second function: in the arguments
+ * `first` to the last) may stand for, likeliest first: that of the row in the
+ * table whose key equals them by the key's own operators, then that of their
+ * text. Returns 1 or 2; 22023 for a wrong number of values, 22004 for a NULL.
  */
+extern int	prove_identities(const ProveTarget *target, const ProvArgument *args, int n,
+							 uint8 ids[2][PV_ROW_ID_LEN]);
 extern int	prove_key_identities(FunctionCallInfo fcinfo, int first, const ProveTarget *target,
 								 uint8 ids[2][PV_ROW_ID_LEN]);
+
+/* The head of a row's chain, also of one that a truncate has ended; -1: none. */
+extern int64 prove_row_head(const uint8 row_id[PV_ROW_ID_LEN], Snapshot snapshot);
+
+/*
+ * Which fields of a context somebody asks to disclose: 42703 and the like for
+ * a wrong name, 42501 for a field that is the table owner's to disclose.
+ */
+extern void prove_choose_context(ArrayType *asked, const ProveTarget *target, bool chosen[PV_CONTEXT_FIELDS]);
 
 /* Text (UTF-8) in the server's encoding, terminated; 22P05 if that cannot be. */
 extern char *prove_text(const void *s, size_t len);

@@ -1,0 +1,331 @@
+/*
+ * export_leaves.c: which leaves a bundle has, and their entries.
+ *
+ * Of some rows: their chains, backwards from the table of heads, and the
+ * table's own chain. Of all rows: the table of entries is read once in
+ * physical order, since no index knows an entry's table; what stands there
+ * next to each other was sealed together, so that the map from entries to
+ * leaves is read a block at a time. Leaves, each with the place of its entry
+ * in the heap, are then sorted, and read twice in the order of the log: first
+ * for their predecessors, which are sorted too, so that each leaf knows
+ * whether another one follows; then for their entries, which lie in the heap
+ * nearly in that order. Nothing descends an index for a single entry.
+ *
+ * The snapshot is newer than the checkpoint. What lies below its size was
+ * written once; only an erasure may still come, and shows as such.
+ *
+ * Memory: two sorts of work_mem.
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "access/tableam.h"
+#include "catalog/pg_operator.h"
+#include "catalog/pg_type.h"
+#include "executor/tuptable.h"
+#include "miscadmin.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/lsyscache.h"
+#include "utils/tuplesort.h"
+
+#include "ledger/key_args.h"
+#include "partner/export.h"
+
+#include "compat.h"
+
+struct ExportLeaves
+{
+	Export	   *x;
+	Relation	entries;
+	TupleTableSlot *entry;
+	TupleTableSlot *put;
+	TupleTableSlot *get;
+	Tuplesortstate *places;		/* leaf, place of its entry */
+	Tuplesortstate *previous;	/* leaves that others name */
+	int64		last_put;
+	int64		last_got;
+	int64		awaited;		/* least of `previous` that is still to come; -1: none */
+};
+
+static void
+put(ExportLeaves *l, int64 leaf, const ItemPointerData *tid)
+{
+	if (leaf < l->x->since || leaf >= l->x->size)
+		return;
+	l->last_put = Max(l->last_put, leaf);
+	ExecClearTuple(l->put);
+	l->put->tts_values[0] = Int64GetDatum(leaf);
+	l->put->tts_values[1] = Int64GetDatum(tid == NULL ? 0 :
+										  (int64) ItemPointerGetBlockNumberNoCheck(tid) << 16 |
+										  ItemPointerGetOffsetNumberNoCheck(tid));
+	l->put->tts_isnull[0] = l->put->tts_isnull[1] = false;
+	ExecStoreVirtualTuple(l->put);
+	tuplesort_puttupleslot(l->places, l->put);
+}
+
+/* The next leaf that was put, once; false at the end. */
+static bool
+get(ExportLeaves *l, ExportLeaf *leaf)
+{
+	int64		place;
+
+	do
+	{
+		if (!tuplesort_gettupleslot(l->places, true, false, l->get, NULL))
+			return false;
+		slot_getallattrs(l->get);
+		leaf->ref.leaf = DatumGetInt64(l->get->tts_values[0]);
+	} while (leaf->ref.leaf == l->last_got);
+	l->last_got = leaf->ref.leaf;
+	place = DatumGetInt64(l->get->tts_values[1]);
+	if (place == 0)
+		ItemPointerSetInvalid(&leaf->tid);
+	else
+		ItemPointerSet(&leaf->tid, (BlockNumber) (place >> 16), (OffsetNumber) (place & 0xFFFF));
+	if (!prov_log_leaf(l->x->log, l->last_got, &leaf->ref) || leaf->ref.prev_leaf >= l->last_got)
+		prove_log_damaged(l->last_got);
+	return true;
+}
+
+/* ---- all rows ---- */
+
+static void
+put_all(ExportLeaves *l)
+{
+	TupleDesc	desc = prov_tupdesc(PROV_ENTRY);
+	ScanKeyData key;
+	ProvScan	scan;
+	HeapTuple	tup;
+
+	prov_key_init(&key, PROV_ENTRY, A_ENTRY_TABLE, BTEqualStrategyNumber, Int32GetDatum(l->x->target->table->table_id));
+	prov_scan_begin(&scan, PROV_ENTRY, InvalidOid, l->x->snapshot, 1, &key);
+	while (HeapTupleIsValid(tup = prov_scan_next(&scan, ForwardScanDirection)))
+	{
+		bool		isnull;
+		int64		seq = DatumGetInt64(heap_getattr(tup, A_ENTRY_SEQ, desc, &isnull));
+
+		CHECK_FOR_INTERRUPTS();
+		put(l, isnull ? -1 : prov_log_leaf_of_seq(l->x->log, seq), &tup->t_self);
+	}
+	prov_scan_end(&scan);
+}
+
+/* ---- some rows ---- */
+
+/* Puts a chain from its head on backwards; true if any of it is below the checkpoint's size. */
+static bool
+put_chain(ExportLeaves *l, int64 leaf)
+{
+	bool		any = false;
+	ProvLeafRef ref;
+
+	for (; leaf >= 0; leaf = ref.prev_leaf)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (!prov_log_leaf(l->x->log, leaf, &ref) || ref.prev_leaf >= leaf)
+			prove_log_damaged(leaf);
+		any = any || leaf < l->x->size;
+		if (leaf < l->x->since)
+			break;
+		put(l, leaf, NULL);
+	}
+	return any;
+}
+
+static void
+put_own_chain(ExportLeaves *l)
+{
+	HeapTuple	tup = prov_fetch1(PROV_TABLE_HEAD, Int32GetDatum(l->x->target->table->table_id), l->x->snapshot);
+	bool		isnull = true;
+	int64		leaf = -1;
+
+	if (HeapTupleIsValid(tup))
+		leaf = DatumGetInt64(heap_getattr(tup, A_THEAD_LAST_LEAF, prov_tupdesc(PROV_TABLE_HEAD), &isnull));
+	if (!isnull)
+		(void) put_chain(l, leaf);
+}
+
+/* The values of a row literal: what record's input function makes of it, as texts. */
+static int
+split_key(Datum text, TupleDesc desc, ProvArgument *args)
+{
+	HeapTupleHeader record;
+	HeapTupleData tup;
+	Datum		values[INDEX_MAX_KEYS];
+	bool		nulls[INDEX_MAX_KEYS];
+	int			i;
+
+	record = DatumGetHeapTupleHeader(OidInputFunctionCall(F_RECORD_IN, TextDatumGetCString(text),
+														  RECORDOID, desc->tdtypmod));
+	tup.t_len = HeapTupleHeaderGetDatumLength(record);
+	ItemPointerSetInvalid(&tup.t_self);
+	tup.t_tableOid = InvalidOid;
+	tup.t_data = record;
+	heap_deform_tuple(&tup, desc, values, nulls);
+	for (i = 0; i < desc->natts; i++)
+	{
+		args[i].value = values[i];
+		args[i].isnull = nulls[i];
+		args[i].type = TEXTOID;
+	}
+	return desc->natts;
+}
+
+static void
+put_row(ExportLeaves *l, Datum text, TupleDesc desc)
+{
+	Export	   *x = l->x;
+	ProvArgument args[INDEX_MAX_KEYS] = {{text, false, TEXTOID}};
+	uint8		ids[2][PV_ROW_ID_LEN];
+	int			n;
+	int			i;
+
+	n = prove_identities(x->target, args, desc == NULL ? 1 : split_key(text, desc, args), ids);
+	for (i = 0; i < n; i++)
+		if (put_chain(l, prove_row_head(ids[i], x->snapshot)))
+			return;
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("table \"%s\" has no entry of the key %s in the log up to its newest checkpoint",
+					get_rel_name(x->target->relid), TextDatumGetCString(text)),
+			 errhint("SELECT provenance.seal() seals and publishes what is committed.")));
+}
+
+static void
+put_rows(ExportLeaves *l)
+{
+	Export	   *x = l->x;
+	TupleDesc	desc = NULL;
+	Datum	   *elems;
+	bool	   *nulls;
+	int			n;
+	int			i;
+
+	deconstruct_array(x->keys, TEXTOID, -1, false, TYPALIGN_INT, &elems, &nulls, &n);
+	if (x->target->nkeys > 1)
+	{
+		desc = CreateTemplateTupleDesc(x->target->nkeys);
+		for (i = 0; i < x->target->nkeys; i++)
+			TupleDescInitEntry(desc, i + 1, x->target->key_names[i], TEXTOID, -1, 0);
+		desc = BlessTupleDesc(desc);
+	}
+	for (i = 0; i < n; i++)
+	{
+		MemoryContext old;
+
+		if (nulls[i])
+			ereport(ERROR,
+					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+					 errmsg("keys must not be null")));
+		old = MemoryContextSwitchTo(x->row);
+		put_row(l, elems[i], desc);
+		MemoryContextSwitchTo(old);
+		MemoryContextReset(x->row);
+	}
+	put_own_chain(l);
+}
+
+/* ---- reading them ---- */
+
+static void
+advance_awaited(ExportLeaves *l)
+{
+	Datum		d;
+	bool		isnull;
+
+	l->awaited = prov_tuplesort_getdatum(l->previous, true, &d, &isnull) ? DatumGetInt64(d) : -1;
+}
+
+ExportLeaves *
+export_leaves_begin(Export *x, int64 *last)
+{
+	ExportLeaves *l = palloc0(sizeof(ExportLeaves));
+	TupleDesc	desc = CreateTemplateTupleDesc(2);
+	AttrNumber	attno = 1;
+	Oid			operator = Int8LessOperator;
+	Oid			collation = InvalidOid;
+	bool		nulls_first = false;
+	ExportLeaf	leaf;
+
+	TupleDescInitEntry(desc, 1, "leaf", INT8OID, -1, 0);
+	TupleDescInitEntry(desc, 2, "place", INT8OID, -1, 0);
+	l->x = x;
+	l->last_put = l->last_got = -1;
+	l->entries = table_open(prov_relid(PROV_ENTRY), AccessShareLock);
+	l->entry = table_slot_create(l->entries, NULL);
+	l->put = MakeSingleTupleTableSlot(desc, &TTSOpsVirtual);
+	l->get = MakeSingleTupleTableSlot(desc, &TTSOpsMinimalTuple);
+	l->places = tuplesort_begin_heap(desc, 1, &attno, &operator, &collation, &nulls_first, work_mem, NULL,
+									 TUPLESORT_RANDOMACCESS);
+	l->previous = tuplesort_begin_datum(INT8OID, Int8LessOperator, InvalidOid, false, work_mem, NULL, TUPLESORT_NONE);
+
+	if (x->keys == NULL)
+		put_all(l);
+	else
+		put_rows(l);
+	tuplesort_performsort(l->places);
+
+	while (get(l, &leaf))
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (leaf.ref.prev_leaf >= x->since)
+			tuplesort_putdatum(l->previous, Int64GetDatum(leaf.ref.prev_leaf), false);
+	}
+	tuplesort_performsort(l->previous);
+	tuplesort_rescan(l->places);
+	l->last_got = -1;
+	advance_awaited(l);
+	*last = l->last_put;
+	return l;
+}
+
+bool
+export_leaves_next(ExportLeaves *l, ExportLeaf *leaf)
+{
+	bool		any = get(l, leaf);
+
+	/* a predecessor that has no entry, or is that of two */
+	if (l->awaited >= 0 && (!any || l->awaited < leaf->ref.leaf))
+		prove_log_damaged(l->awaited);
+	if (!any)
+		return false;
+	leaf->next = l->awaited == leaf->ref.leaf;
+	if (leaf->next)
+		advance_awaited(l);
+	return true;
+}
+
+void
+export_leaves_end(ExportLeaves *l)
+{
+	tuplesort_end(l->places);
+	tuplesort_end(l->previous);
+	ExecDropSingleTupleTableSlot(l->put);
+	ExecDropSingleTupleTableSlot(l->get);
+	ExecDropSingleTupleTableSlot(l->entry);
+	table_close(l->entries, AccessShareLock);
+	pfree(l);
+}
+
+void
+export_fetch(ExportLeaves *l, const ExportLeaf *leaf, ProvEntry *entry)
+{
+	ItemPointerData tid = leaf->tid;
+
+	if (ItemPointerIsValid(&tid) && table_tuple_fetch_row_version(l->entries, &tid, l->x->snapshot, l->entry))
+	{
+		bool		should_free;
+		HeapTuple	tup = ExecFetchSlotHeapTuple(l->entry, false, &should_free);
+
+		prov_entry_from_tuple(tup, RelationGetDescr(l->entries), true, entry);
+		if (should_free)
+			heap_freetuple(tup);
+	}
+	else if (!prov_entry_fetch(leaf->ref.xid, leaf->ref.seq, l->x->snapshot, true, entry))
+		prove_log_damaged(leaf->ref.leaf);
+	if (entry->seq != leaf->ref.seq || !FullTransactionIdEquals(entry->xid, leaf->ref.xid))
+		prove_log_damaged(leaf->ref.leaf);
+}
