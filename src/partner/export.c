@@ -13,8 +13,8 @@
  *
  * Memory: sorts of work_mem for leaves, predecessors and subjects, a
  * tuplestore of work_mem for the lines, a quarter of work_mem for the hashes
- * of recent leaves, and a few times the longest line. The rest goes to
- * temporary files.
+ * of recent leaves, the table's shapes, and a few times the longest line. The
+ * rest goes to temporary files.
  */
 #include "postgres.h"
 
@@ -194,14 +194,62 @@ may_disclose(const ProveTarget *target, pv_name column, const char *name, bool a
 	return false;
 }
 
+static int
+column_of(const ProvShape *shape, pv_name name)
+{
+	int			i;
+
+	for (i = 0; i < shape->shape.ncolumns; i++)
+		if (shape->columns[i].name.len == name.len && memcmp(shape->columns[i].name.s, name.s, name.len) == 0)
+			return i;
+	return -1;
+}
+
+/*
+ * The column that says whose data a row is; newer: the shape after this one.
+ * The registry has its name of today. It cannot be dropped, but renamed, which
+ * makes a shape of its own: then it is in its place, under a name that the
+ * newer shape does not have.
+ */
+static int
+subject_column(const ProvShape *shape, const ExportShape *newer, const char *today)
+{
+	pv_value	utf8;
+	pv_name		name;
+	int			i;
+
+	if (newer == NULL)
+	{
+		utf8 = prov_utf8_value(today);
+		name.s = (const char *) utf8.data;
+		name.len = (uint16_t) utf8.len;
+		return column_of(shape, name);
+	}
+	if (newer->subject < 0)
+		return -1;
+	i = column_of(shape, newer->shape->columns[newer->subject].name);
+	if (i >= 0)
+		return i;
+	if (newer->subject < shape->shape.ncolumns &&
+		column_of(newer->shape, shape->columns[newer->subject].name) < 0)
+		return newer->subject;
+	return -1;
+}
+
+static int
+compare_newest_first(const ListCell *a, const ListCell *b)
+{
+	return lfirst_int(a) > lfirst_int(b) ? -1 : lfirst_int(a) < lfirst_int(b);
+}
+
 /* Every shape of the table, and what of its columns is disclosed. asked: NULL for all. */
 static void
 load_shapes(Export *x, ArrayType *asked)
 {
 	List	   *names = asked == NULL ? NIL : column_names(asked);
-	const char *subject = x->target->table->subject;
 	HASHCTL		ctl = {.keysize = sizeof(int32), .entrysize = sizeof(ExportShape), .hcxt = x->cxt};
 	TupleDesc	desc = prov_tupdesc(PROV_SHAPE);
+	ExportShape *newer = NULL;
 	List	   *ids = NIL;
 	ScanKeyData key;
 	ProvScan	scan;
@@ -219,6 +267,7 @@ load_shapes(Export *x, ArrayType *asked)
 	}
 	prov_scan_end(&scan);
 
+	list_sort(ids, compare_newest_first);
 	foreach(lc, ids)
 	{
 		int32		id = lfirst_int(lc);
@@ -234,7 +283,10 @@ load_shapes(Export *x, ArrayType *asked)
 		s = hash_search(x->shapes, &id, HASH_ENTER, NULL);
 		s->shape = shape;
 		s->chosen = palloc(sizeof(bool) * shape->shape.ncolumns);
-		s->subject = s->slot = -1;
+		s->slot = -1;
+		s->subject = x->target->table->subject == NULL ? -1 :
+			subject_column(shape, newer, x->target->table->subject);
+		newer = s;
 		for (i = 0; i < shape->shape.ncolumns; i++)
 		{
 			pv_name		column = shape->columns[i].name;
@@ -244,8 +296,6 @@ load_shapes(Export *x, ArrayType *asked)
 				may_disclose(x->target, column, name, asked != NULL);
 			if (s->chosen[i] && !name_in(x->columns, name))
 				x->columns = lappend(x->columns, name);
-			if (subject != NULL && strcmp(subject, name) == 0)
-				s->subject = i;
 		}
 	}
 	foreach(lc, names)

@@ -296,7 +296,8 @@ export_entry(Export *x, ExportLeaves *l, const ExportLeaf *leaf, const pv_hash *
 			export_subjects_add(x->subjects, subject);
 			e->has_pseudonym = x->has_pseudonym_key;
 			if (x->has_pseudonym_key)
-				prov_check(pv_pseudonym(x->pseudonym_key, subject.data, subject.len, e->pseudonym));
+				prov_check(pv_pseudonym(prov_hasher(), x->pseudonym_key, subject.data, subject.len,
+										e->pseudonym));
 		}
 	}
 

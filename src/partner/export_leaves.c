@@ -150,7 +150,7 @@ put_own_chain(ExportLeaves *l)
 
 /* The values of a row literal: what record's input function makes of it, as texts. */
 static int
-split_key(Datum text, TupleDesc desc, ProvArgument *args)
+split_key(Datum literal, TupleDesc desc, ProvArgument *args)
 {
 	HeapTupleHeader record;
 	HeapTupleData tup;
@@ -158,7 +158,7 @@ split_key(Datum text, TupleDesc desc, ProvArgument *args)
 	bool		nulls[INDEX_MAX_KEYS];
 	int			i;
 
-	record = DatumGetHeapTupleHeader(OidInputFunctionCall(F_RECORD_IN, TextDatumGetCString(text),
+	record = DatumGetHeapTupleHeader(OidInputFunctionCall(F_RECORD_IN, TextDatumGetCString(literal),
 														  RECORDOID, desc->tdtypmod));
 	tup.t_len = HeapTupleHeaderGetDatumLength(record);
 	ItemPointerSetInvalid(&tup.t_self);
@@ -175,22 +175,22 @@ split_key(Datum text, TupleDesc desc, ProvArgument *args)
 }
 
 static void
-put_row(ExportLeaves *l, Datum text, TupleDesc desc)
+put_row(ExportLeaves *l, Datum given, TupleDesc desc)
 {
 	Export	   *x = l->x;
-	ProvArgument args[INDEX_MAX_KEYS] = {{text, false, TEXTOID}};
+	ProvArgument args[INDEX_MAX_KEYS] = {{given, false, TEXTOID}};
 	uint8		ids[2][PV_ROW_ID_LEN];
 	int			n;
 	int			i;
 
-	n = prove_identities(x->target, args, desc == NULL ? 1 : split_key(text, desc, args), ids);
+	n = prove_identities(x->target, args, desc == NULL ? 1 : split_key(given, desc, args), ids);
 	for (i = 0; i < n; i++)
 		if (put_chain(l, prove_row_head(ids[i], x->snapshot)))
 			return;
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 			 errmsg("table \"%s\" has no entry of the key %s in the log up to its newest checkpoint",
-					get_rel_name(x->target->relid), TextDatumGetCString(text)),
+					get_rel_name(x->target->relid), TextDatumGetCString(given)),
 			 errhint("SELECT provenance.seal() seals and publishes what is committed.")));
 }
 
