@@ -3,6 +3,7 @@
 use strict;
 use warnings;
 use File::Copy;
+use MIME::Base64;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::RecursiveCopy;
 use PostgreSQL::Test::Utils;
@@ -248,6 +249,21 @@ my $inner = $node->data_dir . '/provenance';
 psql("ALTER DATABASE postgres SET provenance.state_directory = '$inner'");
 my ($rc, $out, $err) = $node->psql('postgres', q{SELECT provenance.setup('fourth.example')});
 like($err, qr/WARNING:  the signer's state is kept inside the data directory/, 'a directory inside the data directory: a warning');
+
+# --- a key of the administrator's own, named before setup() --------------------------------
+
+psql('DROP EXTENSION provenance CASCADE; CREATE EXTENSION provenance');
+psql(qq{ALTER DATABASE postgres SET provenance.state_directory = '$tmp/state'; ALTER DATABASE postgres SET provenance.signing_key = '$tmp/missing.pem'});
+like(fails(q{SELECT provenance.setup('own.example')}), qr/55000: .*cannot be read/s, 'no such key: no log');
+is(psql('SELECT origin IS NULL FROM provenance.status'), 't', 'at all');
+psql("ALTER DATABASE postgres SET provenance.signing_key = '$tmp/other.pem'");
+my $own = psql(q{SELECT provenance.setup('own.example')});
+IPC::Run::run([ 'openssl', 'pkey', '-in', "$tmp/other.pem", '-pubout', '-outform', 'DER' ], '>', \my $der) or die;
+is($own =~ s/^.*\+//r, encode_base64("\x01" . substr($der, -32), ''), 'the verifier key is that key\'s');
+my $own_name = psql(q{SELECT encode(sha256('own.example'), 'hex')});
+is(join(' ', map { s/.*\.//r } glob("$tmp/state/$own_name.*")), 'state', 'no other key was made');
+is(psql("SELECT provenance.verify_consistency(c, c, '{}', '$own') FROM provenance.seal() c"), 't', 'it signs');
+psql('ALTER DATABASE postgres RESET provenance.signing_key');
 
 $node->stop;
 done_testing();
