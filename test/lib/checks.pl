@@ -16,10 +16,12 @@
 #     there is no expected output without one
 #   - doc/reference.md names every function, view and setting, and with
 #     doc/operations.md every code of a finding
+#   - doc/reference.md names every SQLSTATE that the sources use
 #   - every code of a finding that doc/reference.md names is found by a test
 #   - every promise of doc/guarantees.md names its tests, which exist
 #
-# The rules that look at compiled files are skipped where there are none. That
+# The rules that look at compiled files, or at the server's headers, are skipped
+# where there are none. That
 # each rule can fail is shown by checks_test.pl.
 
 use strict;
@@ -235,6 +237,18 @@ SKIP:
 		}
 	}
 	none('functions, views, settings and findings are documented', @missing);
+
+  SKIP:
+	{
+		my $pg_config = $ENV{PG_CONFIG} || 'pg_config';
+		chomp(my $include = `$pg_config --includedir-server 2>/dev/null` // '');
+		skip 'there are no server headers', 1 unless -f "$include/utils/errcodes.h";
+		my %sqlstate = slurp("$include/utils/errcodes.h") =~ /^#define (ERRCODE_\w+) (MAKE_SQLSTATE\(.*?\))/mg;
+		my %used = map { $_ => 1 } map { slurp($_) =~ /\berrcode\((ERRCODE_\w+)\)/g } @sources;
+
+		none('every SQLSTATE is documented', grep { my $s = join '', ($sqlstate{$_} // '') =~ /'(.)'/g;
+				$doc{reference} !~ /\b$s\b/ } sort keys %used);
+	}
 
 	my ($table) = $doc{reference} =~ /^### Finding codes\n(.*?)^#/ms;
 	my $verify = join '', map { slurp($_) } glob "$src/verify/*.c";

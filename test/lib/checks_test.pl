@@ -86,6 +86,10 @@ my @spoil = (
 	[ 'expected output without a test', qr/in pairs/, sub { append('expected/spoilt.out', "\n") } ],
 );
 push @spoil,
+  [ 'an SQLSTATE that the reference lacks', qr/every SQLSTATE/,
+	sub { append('src/ledger/spoilt.c', "errcode(ERRCODE_INVALID_CURSOR_NAME)\n") } ]
+  if -d `\${PG_CONFIG:-pg_config} --includedir-server 2>/dev/null` =~ s/\n//r;
+push @spoil,
   [ 'a function that SQL names and the library lacks', qr/exported symbols/,
 	sub { append("src/sql/$1", "CREATE FUNCTION f() RETURNS int LANGUAGE c AS 'MODULE_PATHNAME', 'spoilt';\n")
 		  if (glob "$copy/src/sql/provenance--*.sql")[0] =~ m{([^/]+)$} } ]
