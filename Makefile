@@ -7,6 +7,7 @@
 #   make check [LAYERS=...] [TESTS=...]   all tests, in a scratch folder, with
 #                                     private servers; see test/lib/check.sh
 #   make demo [KEEP=1] [CRM_DATA=dir] a guided tour
+#   make check-versions               the tests on PostgreSQL 17 and 18
 #   make bench, make bench-long       measurements
 #
 # check, demo and bench install what they miss from Debian's packages, after
@@ -16,7 +17,7 @@
 TOPDIR := $(patsubst %/,%,$(dir $(abspath $(lastword $(MAKEFILE_LIST)))))
 
 # Goals that bring their own PostgreSQL or need none: without PGXS.
-DRIVERS = check demo bench bench-long core-check
+DRIVERS = check check-versions demo bench bench-long core-check
 
 ifneq (,$(filter $(DRIVERS),$(MAKECMDGOALS)))
 
@@ -30,6 +31,9 @@ check:
 
 demo:
 	@$(TOPDIR)/test/lib/demo.sh
+
+check-versions:
+	@$(TOPDIR)/test/lib/versions.sh
 
 bench bench-long:
 	@$(TOPDIR)/test/lib/bench.sh $@

@@ -29,7 +29,7 @@ SELECT image_of($$INSERT INTO numbers VALUES
 	(0, false, 0, 0, 0.1, 0.1, 0, 0, 0, 0, '0', '0', '0', '(0,0)', '0/0', ''),
 	(1, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL),
 	(2147483647, true, 32767, 9223372036854775807, 3.4028235e38, 5e-324, '-Infinity', 99999999.99, '92233720368547758.07', 1, '1', '1', '1', '(1,1)', '1/1', '\377')$$);
-INSERT INTO numbers (k, n) VALUES (7, 10::numeric ^ 1000 + 0.5::numeric ^ 100);
+INSERT INTO numbers (k, n) VALUES (7, (repeat('7', 1001) || '.' || repeat('3', 16))::numeric);
 SELECT length(image[7]) FROM entries();
 
 CREATE TABLE strings (k text PRIMARY KEY, v varchar(5), c char(5), n name, b bytea, u uuid, bi bit(4), vb varbit,
