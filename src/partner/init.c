@@ -9,9 +9,11 @@
 #include "postgres.h"
 
 #include "partner/export.h"
+#include "partner/inbox.h"
 
 void
 prov_partner_init(void)
 {
 	export_record_init();
+	prov_fork_init();
 }
