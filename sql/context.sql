@@ -39,7 +39,7 @@ SET LOCAL provenance.actor = 'bob';
 INSERT INTO t VALUES (12);
 COMMIT;
 INSERT INTO t VALUES (13);
-SET provenance.source_leaf = 'ff';
+SET provenance.source_leaf = 'f00d000000000000000000000000000000000000000000000000000000000000';
 SET provenance.actor = '';
 INSERT INTO t VALUES (14);
 RESET provenance.actor; RESET provenance.purpose; RESET provenance.source; RESET provenance.source_leaf;

@@ -93,6 +93,7 @@ write_registry(const ProvTable *table, bool exists, ArrayType *exclude)
 	nulls[A_REG_SUBJECT - 1] = table->subject == NULL;
 	values[A_REG_SUBJECT - 1] = table->subject == NULL ? (Datum) 0 : CStringGetTextDatum(table->subject);
 	values[A_REG_EXCLUDE - 1] = PointerGetDatum(exclude);
+	values[A_REG_COUNTERSIGN - 1] = BoolGetDatum(table->require_countersignature);
 
 	prov_writer_open(&w, PROV_REGISTRY);
 	if (exists)
@@ -215,10 +216,10 @@ provenance_tag(PG_FUNCTION_ARGS)
 	bool		is_new;
 	int64		n;
 
-	if (PG_ARGISNULL(0) || PG_ARGISNULL(2) || PG_ARGISNULL(3) || PG_ARGISNULL(4))
+	if (PG_ARGISNULL(0) || PG_ARGISNULL(2) || PG_ARGISNULL(3) || PG_ARGISNULL(4) || PG_ARGISNULL(5))
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("target, mode, exclude and baseline must not be null")));
+				 errmsg("target, mode, exclude, baseline and require_countersignature must not be null")));
 	relid = PG_GETARG_OID(0);
 	mode = text_to_cstring(PG_GETARG_TEXT_PP(2));
 	baseline = text_to_cstring(PG_GETARG_TEXT_PP(4));
@@ -263,6 +264,7 @@ provenance_tag(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("unknown baseline \"%s\"", baseline),
 				 errhint("Baselines are \"now\" and \"later\".")));
+	table.require_countersignature = PG_GETARG_BOOL(5);
 	read_exclude(PG_GETARG_ARRAYTYPE_P(3), &table);
 	prov_check_columns(rel, &table);
 

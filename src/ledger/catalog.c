@@ -379,8 +379,11 @@ prov_key_init(ScanKey key, ProvRel rel, AttrNumber attno, StrategyNumber strateg
 		{INT8OID, F_INT8EQ, F_INT8GE, F_INT8LT},
 		{XID8OID, F_XID8EQ, F_XID8GE, F_XID8LT},
 		{UUIDOID, F_UUID_EQ, F_UUID_GE, F_UUID_LT},
+		{BYTEAOID, F_BYTEAEQ, F_BYTEAGE, F_BYTEALT},
+		{TEXTOID, F_TEXTEQ, F_TEXT_GE, F_TEXT_LT},
 	};
-	Oid			type = TupleDescAttr(prov_tupdesc(rel), attno - 1)->atttypid;
+	Form_pg_attribute att = TupleDescAttr(prov_tupdesc(rel), attno - 1);
+	Oid			type = att->atttypid;
 	int			i;
 
 	for (i = 0; i < lengthof(ops); i++)
@@ -391,6 +394,7 @@ prov_key_init(ScanKey key, ProvRel rel, AttrNumber attno, StrategyNumber strateg
 				strategy == BTGreaterEqualStrategyNumber ? ops[i].ge : ops[i].lt;
 
 			ScanKeyInit(key, attno, strategy, proc, value);
+			key->sk_collation = att->attcollation;	/* the index's, too */
 			return;
 		}
 	}

@@ -1,13 +1,14 @@
 /*-------------------------------------------------------------------------
  *
  * locks.c
- *	  The sealer's lock, the standing worker's lock, those of partners.
+ *	  The sealer's lock, the standing worker's lock, those of partners, and those
+ *	  that put writers of one countersignature or one handover in a row.
  *
- * Both are advisory lock tags of this database with a fourth field that no SQL
+ * All are advisory lock tags of this database with a fourth field that no SQL
  * function makes (those make 1 and 2), so that no user can take them, and not
  * locks on a table, which autovacuum against wraparound could stand in the way
  * of. Workers hold theirs as session locks: these outlive transactions and go
- * with the process.
+ * with the process. The others belong to a transaction.
  *
  *-------------------------------------------------------------------------
  */
@@ -24,6 +25,8 @@
 #define LOCK_STANDING 2
 #define LOCK_PARTNERS 3
 #define LOCK_MERGE 4			/* one for each partner, in field 2 */
+#define LOCK_COUNTERSIGN 8
+#define LOCK_HANDOVER 9
 
 static void
 make_tag(LOCKTAG *tag, uint32 which)
@@ -55,6 +58,25 @@ prov_lock_sealer_xact(void)
 	LOCKTAG		tag;
 
 	make_tag(&tag, LOCK_SEALER);
+	(void) LockAcquire(&tag, ExclusiveLock, false, false);
+}
+
+/* Of those whose hashes are equal, one after the other: to the end of the transaction. */
+void
+prov_lock_countersign(uint32 hash)
+{
+	LOCKTAG		tag;
+
+	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, hash, LOCK_COUNTERSIGN, LOCK_CLASS);
+	(void) LockAcquire(&tag, ExclusiveLock, false, false);
+}
+
+void
+prov_lock_handover(uint32 hash)
+{
+	LOCKTAG		tag;
+
+	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, hash, LOCK_HANDOVER, LOCK_CLASS);
 	(void) LockAcquire(&tag, ExclusiveLock, false, false);
 }
 

@@ -47,6 +47,7 @@ tag_own(Relation rel, int32 table_id)
 	values[A_REG_SUBJECT - 1] = (Datum) 0;
 	nulls[A_REG_SUBJECT - 1] = true;
 	values[A_REG_EXCLUDE - 1] = PointerGetDatum(construct_empty_array(NAMEOID));
+	values[A_REG_COUNTERSIGN - 1] = BoolGetDatum(false);
 	prov_writer_open(&w, PROV_REGISTRY);
 	prov_insert(&w, values, nulls);
 	prov_writer_close(&w);
@@ -78,9 +79,11 @@ ProvOwnWriter *
 prov_own_open(ProvRel prov_rel, int32 table_id)
 {
 	ProvOwnWriter *w = palloc(sizeof(ProvOwnWriter));
+	bool		tagged = prov_table_by_id(table_id, NULL) != NULL;
 
-	w->rel = table_open(prov_relid(prov_rel), ShareRowExclusiveLock);
-	if (prov_table_by_id(table_id, NULL) == NULL)
+	w->rel = table_open(prov_relid(prov_rel), tagged ? RowExclusiveLock : ShareRowExclusiveLock);
+	/* under the lock: another session may have been first */
+	if (!tagged && prov_table_by_id(table_id, NULL) == NULL)
 		tag_own(w->rel, table_id);
 	w->target = *prov_target(w->rel, table_id);
 	prov_writer_open(&w->rows, prov_rel);

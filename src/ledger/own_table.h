@@ -23,8 +23,9 @@
 #define PROV_OWN_HANDOVER (PROV_OWN_TABLES + 7)
 
 /*
- * Inserts a row and records it, in the caller's transaction. Holds
- * ShareRowExclusiveLock on the table until its end.
+ * Inserts a row and records it, in the caller's transaction. Keeps
+ * RowExclusiveLock on the table until its end; for the first row, which has
+ * the table tagged, ShareRowExclusiveLock.
  */
 extern void prov_own_insert(ProvRel rel, int32 table_id, Datum *values, bool *nulls);
 

@@ -231,6 +231,7 @@ append(const ProvLayout *layout, int32 shape_id, int op, const pv_name *names, c
 								entry.seed, names, values, n, salts, NULL, &entry.commitment));
 	entry.image = prov_make_image(values, n, &entry.image_len);
 	prov_entry_append(&entry);
+	prov_remember_commitment(&entry.commitment);
 	pfree(entry.image);
 	pfree(salts);
 	prov_poke_worker();

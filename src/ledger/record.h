@@ -52,6 +52,16 @@ extern void prov_record_row(const ProvTarget *target, int op, const pv_value *va
 extern void prov_record_event(const ProvLayout *layout, int32 shape_id, int op, const char *const *values);
 
 /*
+ * The record commitment of the last entry that this session has recorded in
+ * its transaction, and that has not been rolled back since; false if there is
+ * none.
+ */
+extern bool prov_last_commitment(pv_hash *out);
+
+/* For who appends an entry. */
+extern void prov_remember_commitment(const pv_hash *commitment);
+
+/*
  * Writes one entry (PV_OP_BASELINE or PV_OP_DELETE) for every row that a
  * relation with storage has now, the latest snapshot seeing it; returns how
  * many. The caller holds a lock that keeps writers out.

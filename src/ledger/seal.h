@@ -21,6 +21,8 @@ extern void prov_unlock_sealer(void);
  */
 extern void prov_lock_sealer_xact(void);
 extern bool prov_sealer_locked_here(void);
+extern void prov_lock_countersign(uint32 hash);	/* to the end of the transaction */
+extern void prov_lock_handover(uint32 hash);
 extern bool prov_lock_standing(void);	/* held by the standing worker; conditional */
 extern void prov_unlock_standing(void);
 extern bool prov_standing_worker_runs(void);	/* one conditional lock attempt */

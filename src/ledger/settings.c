@@ -60,6 +60,17 @@ check_file(char **newval, void **extra, GucSource source)
 	return false;
 }
 
+/* It goes into the context as it is, so there is one way to write it. */
+static bool
+check_leaf_hash(char **newval, void **extra, GucSource source)
+{
+	if (*newval == NULL || **newval == '\0' ||
+		(strlen(*newval) == 64 && strspn(*newval, "0123456789abcdef") == 64))
+		return true;
+	GUC_check_errdetail("A leaf hash has 64 lower-case hexadecimal digits.");
+	return false;
+}
+
 void
 prov_settings_init(void)
 {
@@ -74,7 +85,7 @@ prov_settings_init(void)
 							   NULL, &prov_source, "", PGC_USERSET, 0, NULL, NULL, NULL);
 	DefineCustomStringVariable("provenance.source_leaf",
 							   "The leaf hash of the entry elsewhere that the changed data comes from.",
-							   NULL, &prov_source_leaf, "", PGC_USERSET, 0, NULL, NULL, NULL);
+							   NULL, &prov_source_leaf, "", PGC_USERSET, 0, check_leaf_hash, NULL, NULL);
 	DefineCustomStringVariable("provenance.confirm_drop",
 							   "The origin of the log that DROP EXTENSION may destroy.",
 							   NULL, &prov_confirm_drop, "", PGC_USERSET, 0, NULL, NULL, NULL);

@@ -149,6 +149,7 @@ table_from_tuple(HeapTuple tup)
 		TIMESTAMP_NOBEGIN(t->untagged_at);
 	else
 		t->untagged_at = DatumGetTimestampTz(row.values[A_REG_UNTAGGED_AT - 1]);
+	t->require_countersignature = !row.nulls[A_REG_COUNTERSIGN - 1] && DatumGetBool(row.values[A_REG_COUNTERSIGN - 1]);
 
 	if (!row.nulls[A_REG_EXCLUDE - 1])
 	{

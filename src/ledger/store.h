@@ -46,6 +46,7 @@ typedef struct ProvTable
 	char	  **exclude;
 	TimestampTz tagged_at;
 	TimestampTz untagged_at;	/* DT_NOBEGIN: still tagged */
+	bool		require_countersignature;
 } ProvTable;
 
 /* By ledger table id; NULL if there is none. */

@@ -114,8 +114,8 @@ relation_of(const ProvTable *table)
 	return get_rel_name(table->relid) != NULL ? table->relid : InvalidOid;
 }
 
-static ProveTarget *
-target_of(const ProvEntry *entry)
+ProveTarget *
+prove_entry_target(const ProvEntry *entry)
 {
 	ProvTable  *table = prov_table_by_id(entry->table_id, NULL);
 	Oid			relid;
@@ -136,7 +136,7 @@ target_of(const ProvEntry *entry)
 	else
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg("must be superuser to disclose an entry of a table that no longer exists")));
+				 errmsg("must be superuser to use an entry of a table that no longer exists")));
 	/* a relation that was tagged anew under another id is still the same one */
 	target->table = table;
 	return target;
@@ -152,7 +152,7 @@ read_entry(Disclosing *d)
 	prov_log_close(log);
 	if (!found)
 		prove_log_damaged(leaf);
-	d->target = target_of(&d->entry);
+	d->target = prove_entry_target(&d->entry);
 	if (d->entry.erased)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
@@ -217,7 +217,7 @@ static bool
 shown_by_history(int field)
 {
 	return field == PV_CTX_ACTOR || field == PV_CTX_PURPOSE || field == PV_CTX_SOURCE ||
-		field == PV_CTX_DB_USER || field == PV_CTX_APPLICATION;
+		field == PV_CTX_DB_USER || field == PV_CTX_APPLICATION || field == PV_CTX_SOURCE_LEAF;
 }
 
 void

@@ -9,6 +9,10 @@
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "catalog/pg_type.h"
+#include "storage/bufmgr.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
@@ -21,11 +25,11 @@
 
 #define MAX_CONTEXTS 256
 
-/* Columns, in the order of 40_history.sql. */
+/* Columns, in the order of 40_history.sql; only changes() has "key". */
 enum
 {
 	H_SEQ, H_LEAF_INDEX, H_OP, H_CHANGED_AT, H_TXID, H_ACTOR, H_DB_USER, H_APPLICATION, H_PURPOSE,
-	H_SOURCE, H_IMAGE, H_CHANGED, H_LEAF_HASH, H_PREV_HASH, H_KEY, H_COLUMNS
+	H_SOURCE, H_IMAGE, H_CHANGED, H_LEAF_HASH, H_PREV_HASH, H_KEY, H_COUNTERSIGNED_BY, H_SOURCE_LEAF, H_COLUMNS
 };
 
 typedef struct CachedContext
@@ -42,6 +46,16 @@ make_table(const char *name, Size keysize, Size entrysize, MemoryContext cxt)
 	return hash_create(name, 64, &ctl, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 }
 
+static bool
+any_countersignature(void)
+{
+	Relation	rel = table_open(prov_relid(PROV_COUNTERSIGNATURE), AccessShareLock);
+	bool		any = RelationGetNumberOfBlocks(rel) > 0;
+
+	table_close(rel, AccessShareLock);
+	return any;
+}
+
 void
 history_begin(HistoryOutput *out, FunctionCallInfo fcinfo, ProveTarget *target, Snapshot snapshot, bool with_key)
 {
@@ -50,6 +64,7 @@ history_begin(HistoryOutput *out, FunctionCallInfo fcinfo, ProveTarget *target, 
 	out->snapshot = snapshot;
 	out->rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
 	out->with_key = with_key;
+	out->countersigned = any_countersignature();
 	out->cxt = CurrentMemoryContext;
 	out->row = AllocSetContextCreate(out->cxt, "provenance history row", ALLOCSET_DEFAULT_SIZES);
 	out->contexts = AllocSetContextCreate(out->cxt, "provenance history contexts", ALLOCSET_DEFAULT_SIZES);
@@ -140,6 +155,45 @@ put_context(HistoryOutput *out, const ProvEntry *entry, Datum *values, bool *nul
 		values[map[i].column] = CStringGetTextDatum(prove_text(v.data, v.len));
 		nulls[map[i].column] = false;
 	}
+	if (context != NULL && context->values[PV_CTX_SOURCE_LEAF].data != NULL)
+	{
+		pv_value	v = context->values[PV_CTX_SOURCE_LEAF];
+		pv_hash    *hash = palloc(sizeof(pv_hash));
+
+		/* the setting takes nothing else, but who knows what was put in */
+		if (v.len == 2 * PV_HASH_LEN && pv_hex_decode((const char *) v.data, v.len, hash->b, PV_HASH_LEN) == PV_OK)
+		{
+			values[H_SOURCE_LEAF] = HashPGetDatum(hash);
+			nulls[H_SOURCE_LEAF] = false;
+		}
+	}
+}
+
+/* The keys that have countersigned an entry, in their order; NULL if none has. */
+static void
+put_countersigned_by(HistoryOutput *out, int64 seq, Datum *values, bool *nulls)
+{
+	TupleDesc	desc = prov_tupdesc(PROV_COUNTERSIGNATURE);
+	ArrayBuildState *keys = NULL;
+	ScanKeyData key;
+	ProvScan	scan;
+	HeapTuple	tup;
+
+	prov_key_init(&key, PROV_COUNTERSIGNATURE, A_CSIG_SEQ, BTEqualStrategyNumber, Int64GetDatum(seq));
+	prov_scan_begin_ordered(&scan, PROV_COUNTERSIGNATURE, out->snapshot, 1, &key);
+	while (HeapTupleIsValid(tup = prov_scan_next(&scan, ForwardScanDirection)))
+	{
+		bool		isnull;
+		Datum		d = heap_getattr(tup, A_CSIG_KEY, desc, &isnull);
+
+		keys = accumArrayResult(keys, d, isnull, BYTEAOID, CurrentMemoryContext);
+	}
+	prov_scan_end(&scan);
+	if (keys != NULL)
+	{
+		values[H_COUNTERSIGNED_BY] = makeArrayResult(keys, CurrentMemoryContext);
+		nulls[H_COUNTERSIGNED_BY] = false;
+	}
 }
 
 static void
@@ -207,7 +261,14 @@ history_put(HistoryOutput *out, const ProvLeafRef *ref, const pv_hash *prev,
 		nulls[H_LEAF_INDEX] = nulls[H_LEAF_HASH] = nulls[H_PREV_HASH] = false;
 	}
 
-	/* "key" is the last column: without it the descriptor ends before */
+	if (ref != NULL && out->countersigned)
+		put_countersigned_by(out, ref->seq, values, nulls);
+
+	if (!out->with_key)
+	{
+		memmove(&values[H_KEY], &values[H_KEY + 1], (H_COLUMNS - H_KEY - 1) * sizeof(Datum));
+		memmove(&nulls[H_KEY], &nulls[H_KEY + 1], (H_COLUMNS - H_KEY - 1) * sizeof(bool));
+	}
 	tuplestore_putvalues(out->rsinfo->setResult, out->rsinfo->setDesc, values, nulls);
 	MemoryContextSwitchTo(old);
 }

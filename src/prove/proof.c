@@ -37,8 +37,8 @@ prove_log_damaged(int64 leaf)
 }
 
 /* The leaf index of an entry; an error for one that does not exist or is not sealed. */
-static int64
-sealed_leaf(ProvLog *log, int64 seq)
+int64
+prove_sealed_leaf(ProvLog *log, int64 seq)
 {
 	int64		leaf = prov_log_leaf_of_seq(log, seq);
 	ProvEntry	entry;
@@ -63,7 +63,7 @@ provenance_leaf(PG_FUNCTION_ARGS)
 {
 	int64		seq = PG_GETARG_INT64(0);
 	ProvLog    *log = prov_log_open(NULL);
-	int64		index = sealed_leaf(log, seq);
+	int64		index = prove_sealed_leaf(log, seq);
 	ProvLeafRef ref;
 	ProvLeafRef prev;
 	ProvEntry	entry;
@@ -143,7 +143,7 @@ prove_make_proof(int64 seq, int64 asked_size, size_t *prooflen)
 	}
 
 	log = prov_log_open(NULL);
-	leaf = sealed_leaf(log, seq);
+	leaf = prove_sealed_leaf(log, seq);
 	if (newest)
 	{
 		if (note == (Datum) 0 || leaf >= size)

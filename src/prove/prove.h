@@ -108,7 +108,8 @@ typedef struct HistoryOutput
 	ProveTarget *target;
 	Snapshot	snapshot;
 	ReturnSetInfo *rsinfo;
-	bool		with_key;		/* a last column "key" */
+	bool		with_key;		/* a column "key" */
+	bool		countersigned;	/* there are countersignatures at all */
 	MemoryContext cxt;			/* of the whole call */
 	MemoryContext row;			/* of one row; the caller resets it */
 	MemoryContext contexts;		/* of cached contexts */
@@ -138,6 +139,15 @@ extern bool history_has_row(int op);
  */
 #define PROVE_NEWEST PG_INT64_MIN
 extern char *prove_make_proof(int64 seq, int64 size, size_t *prooflen);
+
+/* The leaf index of an entry; an error of the caller's if there is no such entry, or if it is not sealed. */
+extern int64 prove_sealed_leaf(ProvLog *log, int64 seq);
+
+/*
+ * The table that an entry is of, which may be gone (then relid is invalid, and
+ * this is for superusers), and whether the caller may see something of it.
+ */
+extern ProveTarget *prove_entry_target(const ProvEntry *entry);
 
 /* The owner of a relation that is locked. */
 extern Oid prove_owner_of(Oid relid);

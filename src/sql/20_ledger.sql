@@ -32,7 +32,8 @@ CREATE TABLE registry (
 	table_name			name NOT NULL,
 	mode				text NOT NULL CHECK (mode IN ('track', 'append_only')),
 	subject				text,
-	exclude				name[] NOT NULL DEFAULT '{}'
+	exclude				name[] NOT NULL DEFAULT '{}',
+	require_countersignature boolean NOT NULL DEFAULT false
 );
 CREATE SEQUENCE registry_table_id_seq AS int;
 

@@ -9,10 +9,11 @@ CREATE FUNCTION capture() RETURNS trigger
 COMMENT ON FUNCTION capture() IS 'trigger function of tagged tables: records a change';
 
 CREATE FUNCTION tag(target regclass, subject text DEFAULT NULL, mode text DEFAULT 'track',
-					exclude name[] DEFAULT '{}', baseline text DEFAULT 'now') RETURNS bigint
+					exclude name[] DEFAULT '{}', baseline text DEFAULT 'now',
+					require_countersignature boolean DEFAULT false) RETURNS bigint
 	AS 'MODULE_PATHNAME', 'provenance_tag'
 	LANGUAGE C VOLATILE PARALLEL UNSAFE;
-COMMENT ON FUNCTION tag(regclass, text, text, name[], text) IS 'starts recording a table; returns the number of rows recorded as they are';
+COMMENT ON FUNCTION tag(regclass, text, text, name[], text, boolean) IS 'starts recording a table; returns the number of rows recorded as they are';
 
 CREATE FUNCTION untag(target regclass) RETURNS void
 	AS 'MODULE_PATHNAME', 'provenance_untag'
@@ -22,7 +23,7 @@ COMMENT ON FUNCTION untag(regclass) IS 'stops recording a table; its history sta
 -- Tables by name first: their OIDs change with a restore.
 CREATE VIEW tagged_table WITH (security_barrier) AS
 	SELECT c.oid::regclass AS "table", r.mode, r.subject, r.exclude, r.tagged_at,
-		   coalesce(h.entries, 0) AS entries
+		   coalesce(h.entries, 0) AS entries, r.require_countersignature
 	FROM provenance.registry r
 		 JOIN pg_catalog.pg_class c ON c.oid = coalesce(
 			(SELECT x.oid FROM pg_catalog.pg_class x JOIN pg_catalog.pg_namespace n ON n.oid = x.relnamespace

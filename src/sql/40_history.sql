@@ -16,7 +16,9 @@ CREATE FUNCTION history(target regclass, VARIADIC key "any")
 		image		jsonb,
 		changed		text[],
 		leaf_hash	hash,
-		prev_hash	hash
+		prev_hash	hash,
+		countersigned_by bytea[],
+		source_leaf	hash
 	)
 	LANGUAGE C STABLE PARALLEL RESTRICTED COST 1000 ROWS 10
 	AS 'MODULE_PATHNAME', 'provenance_history';
@@ -38,7 +40,9 @@ CREATE FUNCTION changes(target regclass, since timestamptz, until timestamptz DE
 		changed		text[],
 		leaf_hash	hash,
 		prev_hash	hash,
-		key			jsonb
+		key			jsonb,
+		countersigned_by bytea[],
+		source_leaf	hash
 	)
 	LANGUAGE C STABLE PARALLEL RESTRICTED COST 100000 ROWS 1000
 	AS 'MODULE_PATHNAME', 'provenance_changes';

@@ -172,11 +172,11 @@ CREATE TABLE countersignature (
 -- Steps of handing a record from one database to another. Tagged.
 CREATE TABLE handover (
 	gid					text NOT NULL,			-- of the global transaction
-	step				text NOT NULL CHECK (step IN ('give', 'take', 'close')),
+	step				text NOT NULL CHECK (step IN ('give', 'take', 'close', 'confirm', 'withdraw')),
 	written_at			timestamptz NOT NULL,
 	partner				text NOT NULL,			-- the other database
 	subject				text,
-	record				hash,					-- record commitment of the other side's step; NULL for give
+	record				hash,					-- record commitment of the other side's step; NULL if there is none
 	PRIMARY KEY (gid, step)
 );
 

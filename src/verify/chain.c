@@ -90,15 +90,6 @@ chain_begin(Verify *v)
 }
 
 static void
-put_be64(uint8 *out, uint64 value)
-{
-	int			i;
-
-	for (i = 0; i < 8; i++)
-		out[i] = (uint8) (value >> (56 - 8 * i));
-}
-
-static void
 add_event(ChainSort *c, const ChainItem *item)
 {
 	if (c->nevents == c->cap_events)
@@ -121,7 +112,7 @@ chain_add(ChainSort *c, const ProvEntry *entry, const LeafItem *leaf, bool hash_
 		uint8		bytes[VARHDRSZ + KEY_LEN + sizeof(ChainItem)];
 	}			datum;
 	uint8	   *key = (uint8 *) VARDATA(&datum.v);
-	uint32		table = (uint32) entry->table_id ^ 0x80000000;
+	pv_buf		b;
 	ResourceOwner owner = CurrentResourceOwner;
 	ChainItem	item;
 
@@ -149,12 +140,10 @@ chain_add(ChainSort *c, const ProvEntry *entry, const LeafItem *leaf, bool hash_
 		add_event(c, &item);
 
 	SET_VARSIZE(&datum.v, sizeof(datum.bytes));
-	key[0] = (uint8) (table >> 24);
-	key[1] = (uint8) (table >> 16);
-	key[2] = (uint8) (table >> 8);
-	key[3] = (uint8) table;
-	memcpy(key + 4, entry->row_id, PV_ROW_ID_LEN);
-	put_be64(key + 4 + PV_ROW_ID_LEN, (uint64) position);
+	pv_buf_init(&b, key, KEY_LEN);
+	pv_put_u32(&b, (uint32) entry->table_id ^ 0x80000000);	/* in the order of signed numbers */
+	pv_put_bytes(&b, entry->row_id, PV_ROW_ID_LEN);
+	pv_put_u64(&b, (uint64) position);
 	memcpy(key + KEY_LEN, &item, sizeof(item));
 
 	CurrentResourceOwner = c->v->owner;	/* for the files of the sort */
@@ -428,7 +417,8 @@ static void
 end_chain(Verify *v, TableGroup *g, Chain *chain, const ChainItem *last_sealed)
 {
 	const uint8 *id = chain->last.row_id;
-	bool		exists = chain->exists;
+	bool		counts;			/* the last that was recorded of the row still does */
+	bool		exists;
 	int			cmp = 1;
 
 	if (last_sealed != NULL)
@@ -440,9 +430,11 @@ end_chain(Verify *v, TableGroup *g, Chain *chain, const ChainItem *last_sealed)
 					   chain->erased);
 	if (g->rows == NULL || is_own_chain(g, &chain->last))
 		return;
-	if (exists && (chain->state.position < g->last_tag ||
-				   truncated_between(g, chain->state.position, PG_INT64_MAX)))
-		exists = false;
+	counts = chain->state.op != 0 && chain->state.position >= g->last_tag &&
+		!truncated_between(g, chain->state.position, PG_INT64_MAX);
+	exists = chain->exists && counts;
+	if (counts && !verify_is_final(v, g->state, chain->state.seq))
+		verify_not_final(v, object_of(v, g, &chain->state), chain->state.seq, leaf_of(&chain->state));
 
 	while (g->have_row && (cmp = memcmp(g->row.row_id, id, PV_ROW_ID_LEN)) < 0)
 	{

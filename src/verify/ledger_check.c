@@ -28,7 +28,7 @@ typedef struct RelTypes
 static const RelTypes expected[] = {
 	{PROV_LOG_IDENTITY, "log_identity", "iiztbt"},
 	{PROV_LOG_KEY, "log_key", "iltz"},
-	{PROV_REGISTRY, "registry", "iozznntta"},
+	{PROV_REGISTRY, "registry", "iozznnttaf"},
 	{PROV_SHAPE, "shape", "iiHb"},
 	{PROV_CONTEXT, "context", "lHub"},
 	{PROV_ENTRY, "entry", "xlzlliisuHub"},
@@ -40,6 +40,7 @@ static const RelTypes expected[] = {
 	{PROV_SEAL_STATE, "seal_state", "iolllzp"},
 	{PROV_CHECKPOINT_NOTE, "checkpoint_note", "ilzHC"},
 	{PROV_INCARNATION, "incarnation", "izltttlHC"},
+	{PROV_COUNTERSIGNATURE, "countersignature", "lbztHb"},
 };
 
 static Oid
@@ -74,6 +75,8 @@ type_of(char letter)
 			return TIMESTAMPTZOID;
 		case 'b':
 			return BYTEAOID;
+		case 'f':
+			return BOOLOID;
 		case 'u':
 			return UUIDOID;
 		case 'p':

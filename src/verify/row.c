@@ -110,6 +110,7 @@ typedef struct Walk
 
 	bool		any_state;		/* what the row is, as its newest entry says */
 	bool		exists;
+	bool		counts;			/* not tagged again, not truncated since */
 	int64		state_leaf;		/* -1: not sealed */
 	ProvEntry	last;
 	int64		erased;
@@ -155,6 +156,7 @@ take_entry(Walk *w, int64 leaf)
 	{
 		w->any_state = true;
 		w->exists = w->entry.op != PV_OP_DELETE;
+		w->counts = true;
 		w->state_leaf = leaf;
 		w->last = w->entry;
 	}
@@ -253,6 +255,7 @@ walk_sealed(Walk *w)
 			if (w->ref.prev_leaf >= 0 && !w->found_prev)
 				memset(&w->prev, 0, sizeof(w->prev));
 			check_step(w);
+			verify_countersignatures_of(v, &w->entry);
 			take_entry(w, w->leaf);
 			if (had_state)
 			{
@@ -287,7 +290,7 @@ walk_table_chain(void *arg)
 		if (!prov_log_leaf(w->v->log, leaf, &ref))
 			return;
 		if (prov_entry_fetch(ref.xid, ref.seq, w->v->snapshot, false, &event) && event.op == PV_OP_TAG)
-			w->exists = false;
+			w->exists = w->counts = false;
 		if (ref.prev_leaf >= leaf)
 			return;
 		leaf = ref.prev_leaf;
@@ -311,7 +314,7 @@ walk_unsealed(void *arg)
 		if (entry.table_id != w->state->table_id)
 			continue;
 		if (entry.op == PV_OP_TRUNCATE || entry.op == PV_OP_TAG)
-			w->exists = false;
+			w->exists = w->counts = false;
 		if (memcmp(entry.row_id, w->id, PV_ROW_ID_LEN) != 0 ||
 			!prov_entry_fetch(entry.xid, entry.seq, w->v->snapshot, true, &w->entry))
 			continue;
@@ -335,7 +338,7 @@ walk_chain(Verify *v, TableState *state, const uint8 *id)
 	w->state_leaf = -1;
 	memcpy(w->id, id, PV_ROW_ID_LEN);
 	walk_sealed(w);
-	if (w->exists && !verify_try(v, walk_table_chain, w))
+	if (w->counts && !verify_try(v, walk_table_chain, w))
 		verify_finding(v, "unreadable", SEV_ERROR, state->name, -1, -1, "The events of the table cannot be read: %s", v->fault);
 	if (!verify_try(v, walk_unsealed, w))
 		verify_finding(v, "unreadable", SEV_ERROR, state->name, -1, -1,
@@ -353,6 +356,8 @@ compare(Verify *v, TableState *state, TableRows *rows, const TableRow *row, cons
 {
 	char	   *columns;
 
+	if (w->counts && !verify_is_final(v, state, w->last.seq))
+		verify_not_final(v, verify_object(v, state, &w->last), w->last.seq, w->state_leaf);
 	if (row == NULL)
 	{
 		if (w->exists)

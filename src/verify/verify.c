@@ -122,6 +122,7 @@ provenance_verify_table(PG_FUNCTION_ARGS)
 		verify_log_scan(v, &options);
 		chain_add_unsealed(options.chains, false, state->table_id);
 		chain_check(options.chains, false, state->table_id);
+		verify_countersignatures(v, false, state->table_id);
 	}
 	verify_end(v);
 	return (Datum) 0;
@@ -190,6 +191,7 @@ verify_everything(Verify *v, int64 since_size)
 	}
 	chain_add_unsealed(chains, true, 0);
 	chain_check(chains, true, 0);
+	verify_countersignatures(v, true, 0);
 }
 
 Datum

@@ -288,6 +288,16 @@ extern void verify_scanned_row(Verify *v, TableState *state, TableRows *rows, co
 /* Questions 1 and 2 for the row whose key is in the arguments from first_key on. */
 extern void verify_one_row(Verify *v, TableState *state, FunctionCallInfo fcinfo, int first_key);
 
+/* ---- countersignatures.c ---- */
+
+/* Those on entries of all tables, or of one, or on one entry: are they good? */
+extern void verify_countersignatures(Verify *v, bool all, int32 table_id);
+extern void verify_countersignatures_of(Verify *v, const ProvEntry *entry);
+
+/* Has a row's newest entry the countersignature that its table demands, if it does? The finding if not. */
+extern bool verify_is_final(Verify *v, const TableState *state, int64 seq);
+extern void verify_not_final(Verify *v, const char *object, int64 seq, int64 leaf);
+
 /* table ids of the registry, in order */
 extern int32 *verify_registry(Verify *v, int *n);
 
