@@ -37,8 +37,8 @@ type_is(pv_name type, const char *name)
 		type.s[type.len - 1] != ']';
 }
 
-static ProveKind
-kind_of_type(pv_name type)
+ProveKind
+prove_kind_of_type(pv_name type)
 {
 	static const char *const numbers[] = {"smallint", "integer", "bigint", "numeric", "real", "double precision"};
 	int			i;
@@ -69,7 +69,7 @@ prove_shape_view(ProveShape *view, const ProveTarget *target)
 	for (i = 0; i < shape->shape.ncolumns; i++)
 	{
 		view->visible[i] = prove_column_visible(target, shape->columns[i].name);
-		view->kinds[i] = kind_of_type(shape->columns[i].type);
+		view->kinds[i] = prove_kind_of_type(shape->columns[i].type);
 	}
 }
 

@@ -94,6 +94,7 @@ typedef struct ProveImage
 	bool	   *key;			/* is it a field of the row's key? */
 } ProveImage;
 
+extern ProveKind prove_kind_of_type(pv_name type);
 extern void prove_shape_view(ProveShape *view, const ProveTarget *target);
 extern void prove_image(const ProvEntry *entry, const ProveShape *view, ProveImage *out);
 

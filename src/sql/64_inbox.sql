@@ -35,3 +35,33 @@ CREATE FUNCTION prove_merged(partner text, leaf_index bigint) RETURNS proof
 	AS 'MODULE_PATHNAME', 'provenance_prove_merged';
 REVOKE EXECUTE ON FUNCTION prove_merged(text, bigint) FROM PUBLIC;
 COMMENT ON FUNCTION prove_merged(text, bigint) IS 'proof that a merged entry is in the partner''s log at the bundle''s checkpoint';
+
+-- These look at their arguments and at nothing else.
+CREATE FUNCTION merged_image(definition bytea, leaf bytea, tokens text,
+							 OUT schema_name text, OUT table_name text, OUT key jsonb, OUT op text,
+							 OUT changed_at timestamptz, OUT fields jsonb, OUT withheld text[]) RETURNS record
+	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE COST 10
+	AS 'MODULE_PATHNAME', 'provenance_merged_image';
+COMMENT ON FUNCTION merged_image(bytea, bytea, text) IS 'what is stored of a merged entry, for view merged_entry';
+
+CREATE FUNCTION merged_context_fields(tokens text) RETURNS jsonb
+	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE COST 10
+	AS 'MODULE_PATHNAME', 'provenance_merged_context_fields';
+COMMENT ON FUNCTION merged_context_fields(text) IS 'the disclosed fields of a merged context, for view merged_entry';
+
+CREATE VIEW merged_entry AS
+	SELECT p.name AS partner, l.origin, i.schema_name, i.table_name, i.key, i.op, i.changed_at, i.fields, i.withheld,
+		   merged_context_fields(c.fields) AS context,
+		   m.leaf_hash, m.leaf_index, m.previous AS previous_index, g.size, g.note AS checkpoint, m.pseudonym,
+		   merged_context_fields(c.fields) ->> 'source_leaf' AS source_leaf,
+		   ARRAY(SELECT s.public_key FROM merged_countersignature AS s
+				 WHERE s.log_id = m.log_id AND s.leaf_index = m.leaf_index ORDER BY s.public_key) AS countersigned_by,
+		   m.merge_id
+		FROM merged_leaf AS m
+			JOIN partner_log AS l ON l.log_id = m.log_id
+			JOIN partner_registry AS p ON p.partner_id = l.partner_id
+			JOIN merged_shape AS s ON s.shape_id = m.shape_id
+			JOIN merge AS g ON g.merge_id = m.merge_id
+			LEFT JOIN merged_context AS c ON c.context_id = m.context_id
+			CROSS JOIN LATERAL merged_image(s.definition, m.leaf, m.fields) AS i;
+COMMENT ON VIEW merged_entry IS 'what partners proved, entry by entry';
