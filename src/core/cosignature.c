@@ -87,3 +87,28 @@ pv_cosignature_verify(const pv_checkpoint *cp, const pv_vkey *key, uint64_t *sec
 	*seconds = latest;
 	return PV_OK;
 }
+
+pv_status
+pv_cosignature_verify_line(const char *text, size_t textlen, const char *line, size_t len,
+						   const pv_vkey *key, uint64_t *seconds)
+{
+	uint8_t		note[PV_CHECKPOINT_MAX_LEN];
+	pv_checkpoint cp;
+	pv_buf		b;
+	pv_status	status;
+
+	pv_buf_init(&b, note, sizeof(note));
+	pv_put_bytes(&b, text, textlen);
+	pv_put_u8(&b, '\n');
+	pv_put_bytes(&b, line, len);
+	pv_put_u8(&b, '\n');
+	status = pv_buf_status(&b);
+	if (status == PV_OK)
+		status = pv_checkpoint_parse(note, b.len, &cp);
+	if (status != PV_OK)
+		return status;
+	/* what is called a line may hold an empty one, and be text then */
+	if (cp.note.textlen != textlen || cp.note.nsigs != 1)
+		return PV_E_SYNTAX;
+	return pv_cosignature_verify(&cp, key, seconds);
+}

@@ -22,6 +22,13 @@ extern pv_status pv_cosignature_parse(const uint8_t *blob, size_t len, uint64_t 
  */
 extern pv_status pv_cosignature_verify(const pv_checkpoint *cp, const pv_vkey *key, uint64_t *seconds);
 
+/*
+ * The same for a note's text and a signature line (without its newline) that
+ * stand apart. A line that is none: the status of a note that does not parse.
+ */
+extern pv_status pv_cosignature_verify_line(const char *text, size_t textlen, const char *line, size_t len,
+											const pv_vkey *key, uint64_t *seconds);
+
 /* Writes the message that is signed. */
 extern void pv_put_cosignature_message(pv_buf *b, uint64_t seconds, const char *text, size_t textlen);
 

@@ -17,6 +17,8 @@
  * What cannot be seen from here, a copy that goes on elsewhere or a newer
  * checkpoint that was not given, is seen by witnesses and partners.
  *
+ * What the database has cosigned as a witness is taken over with it.
+ *
  * The state file is replaced first, rows follow: a transaction that rolls back
  * leaves this database the owner, which it is entitled to be.
  *
@@ -212,6 +214,8 @@ provenance_adopt(PG_FUNCTION_ARGS)
 	ProvLog    *log;
 	char	   *path;
 	char	   *reason = NULL;
+	List	   *cosigned;
+	ListCell   *lc;
 
 	prov_check_may_sign("adopt()");
 	LockRelationOid(prov_relid(PROV_LOG_IDENTITY), ShareRowExclusiveLock);
@@ -267,8 +271,22 @@ provenance_adopt(PG_FUNCTION_ARGS)
 	prov_log_close(log);
 	check_key(&dir, identity);
 
+	/* what was cosigned as a witness goes with the log */
+	cosigned = prov_cosigned_heads(&dir, identity, &self, &reason);
+	if (reason != NULL)
+		refuse(psprintf("Here %s", reason), "Restore the file.");
+	foreach(lc, cosigned)
+		check_previous(&((ProvSignerState *) lfirst(lc))->owner, &self);
+
 	state.owner = self;
 	prov_state_write(&dir, &state);
+	foreach(lc, cosigned)
+	{
+		ProvSignerState *head = lfirst(lc);
+
+		head->owner = self;
+		prov_state_write(&dir, head);
+	}
 	prov_state_unlock(&dir);
 
 	if (strcmp(path, identity->state_directory) != 0)

@@ -85,6 +85,8 @@ static const RelDef rel_defs[PROV_NRELS] = {
 	[PROV_HANDOVER] = {"handover", {A_HO_GID, A_HO_STEP}},
 	[PROV_CHECKPOINT_COSIGNATURE] = {"checkpoint_cosignature", {A_COSIG_INCARNATION, A_COSIG_SIZE}},
 	[PROV_WITNESS_POLICY] = {"witness_policy", {A_WPOL_ID, 0}},
+	[PROV_COSIGNER_KEY] = {"cosigner_key", {A_CKEY_INCARNATION, 0}},
+	[PROV_COSIGNED] = {"cosigned", {A_COSD_INCARNATION, A_COSD_ORIGIN}},
 };
 
 static const char *const seq_names[PROV_NSEQS] = {

@@ -26,6 +26,7 @@ typedef enum ProvRel
 	PROV_MERGE, PROV_MERGED_SHAPE, PROV_MERGED_CONTEXT, PROV_MERGED_LEAF, PROV_MERGED_PATH,
 	PROV_MERGED_COUNTERSIGNATURE, PROV_DISCLOSURE, PROV_DISCLOSURE_SUBJECT,
 	PROV_COUNTERSIGNATURE, PROV_HANDOVER, PROV_CHECKPOINT_COSIGNATURE, PROV_WITNESS_POLICY,
+	PROV_COSIGNER_KEY, PROV_COSIGNED,
 	PROV_NRELS
 } ProvRel;
 
@@ -53,7 +54,7 @@ extern int64 prov_nextval(ProvSeq seq);
 
 /*
  * The attribute numbers of the tables, in the order of 20_ledger.sql,
- * 26_keys.sql and 61_partner_tables.sql. A table
+ * 26_keys.sql, 61_partner_tables.sql and 65_witness.sql. A table
  * is never altered by an upgrade other than by adding columns at the end.
  */
 enum { A_IDENT_ID = 1, A_IDENT_INCARNATION, A_IDENT_CREATED_AT, A_IDENT_ORIGIN, A_IDENT_ROW_KEY, A_IDENT_STATE_DIRECTORY, N_IDENT = 6 };
@@ -89,6 +90,8 @@ enum { A_CSIG_SEQ = 1, A_CSIG_KEY, A_CSIG_ADDED_AT, A_CSIG_ADDED_BY, A_CSIG_LEAF
 enum { A_HO_GID = 1, A_HO_STEP, A_HO_WRITTEN_AT, A_HO_PARTNER, A_HO_SUBJECT, A_HO_RECORD, N_HO = 6 };
 enum { A_COSIG_INCARNATION = 1, A_COSIG_SIZE, A_COSIG_WITNESS, A_COSIG_SECONDS, A_COSIG_ADDED_AT, A_COSIG_LINE, N_COSIG = 6 };
 enum { A_WPOL_ID = 1, A_WPOL_QUORUM, A_WPOL_WITNESSES, N_WPOL = 3 };
+enum { A_CKEY_INCARNATION = 1, A_CKEY_CREATED_AT, A_CKEY_VKEY, N_CKEY = 3 };
+enum { A_COSD_INCARNATION = 1, A_COSD_SIZE, A_COSD_AT, A_COSD_ORIGIN, A_COSD_NOTE, N_COSD = 5 };
 
 /*
  * Writers over several rows of one relation: opens it (RowExclusiveLock kept to

@@ -17,6 +17,7 @@
 #include "postgres.h"
 
 #include "datatype/timestamp.h"
+#include "nodes/pg_list.h"
 
 #include "core/checkpoint.h"
 
@@ -33,11 +34,12 @@ typedef struct ProvOwner
 
 typedef struct ProvSignerState
 {
+	char	   *witness;		/* NULL: the signer's own; else whose state as a witness it is */
 	char	   *origin;			/* with incarnation */
 	uint64		size;			/* greatest size ever signed */
 	pv_hash		root;			/* the root at that size */
 	ProvOwner	owner;
-	char	   *note;			/* last note signed; NULL before the first */
+	char	   *note;			/* last note signed, or cosigned; NULL before the first */
 	Size		notelen;
 } ProvSignerState;
 
@@ -74,6 +76,9 @@ extern void prov_state_unlock(ProvStateDir *dir);
 /* "<directory>/<hex SHA-256 of origin>.<suffix>" */
 extern char *prov_state_path(const ProvStateDir *dir, const char *origin, const char *suffix);
 
+/* Where a witness (a log's full origin) keeps what it has cosigned of an origin. */
+extern char *prov_cosigned_path(const ProvStateDir *dir, const char *witness, const char *origin);
+
 /* Who this database is, seen from this directory. */
 extern void prov_owner_self(const ProvStateDir *dir, ProvOwner *owner);
 
@@ -92,8 +97,27 @@ typedef enum ProvStateStatus
 extern ProvStateStatus prov_state_read(const ProvStateDir *dir, const char *origin,
 									   ProvSignerState *out, char **reason);
 
+/* The same for what the witness has cosigned of an origin. */
+extern ProvStateStatus prov_cosigned_read(const ProvStateDir *dir, const char *witness, const char *origin,
+										  ProvSignerState *out, char **reason);
+
+/* The paths of all its files, and reading one of them. */
+extern List *prov_cosigned_files(const ProvStateDir *dir, const char *witness);
+extern ProvStateStatus prov_cosigned_read_path(const char *path, const char *witness,
+											   ProvSignerState *out, char **reason);
+
 /* Replaces the file atomically and durably. */
 extern void prov_state_write(const ProvStateDir *dir, const ProvSignerState *state);
+
+/* --- cosigned.c --------------------------------------------------------- */
+
+/*
+ * Every head that this database has cosigned, one ProvSignerState for each
+ * origin: of file and ledger the greater. *reason: a file cannot be used.
+ */
+struct ProvIdentity;
+extern List *prov_cosigned_heads(const ProvStateDir *dir, const struct ProvIdentity *identity,
+								 const ProvOwner *self, char **reason);
 
 /* --- key.c ------------------------------------------------------------- */
 

@@ -253,18 +253,30 @@ prov_state_unlock(ProvStateDir *dir)
 }
 
 /* Hashed, because an origin may hold what a file name may not. */
-char *
-prov_state_path(const ProvStateDir *dir, const char *origin, const char *suffix)
+static char *
+origin_hex(const char *origin)
 {
 	pv_hash		hash;
-	char		hex[2 * PV_HASH_LEN + 1];
+	char	   *hex = palloc(2 * PV_HASH_LEN + 1);
 	pv_buf		b;
 
 	prov_check(pv_sha256(prov_hasher(), origin, strlen(origin), &hash));
-	pv_buf_init(&b, hex, sizeof(hex));
+	pv_buf_init(&b, hex, 2 * PV_HASH_LEN + 1);
 	pv_put_hex(&b, hash.b, PV_HASH_LEN);
 	pv_put_u8(&b, 0);
-	return psprintf("%s/%s.%s", dir->path, hex, suffix);
+	return hex;
+}
+
+char *
+prov_state_path(const ProvStateDir *dir, const char *origin, const char *suffix)
+{
+	return psprintf("%s/%s.%s", dir->path, origin_hex(origin), suffix);
+}
+
+char *
+prov_cosigned_path(const ProvStateDir *dir, const char *witness, const char *origin)
+{
+	return prov_state_path(dir, witness, psprintf("%s.cosigned", origin_hex(origin)));
 }
 
 void

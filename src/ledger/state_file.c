@@ -1,10 +1,11 @@
 /*-------------------------------------------------------------------------
  *
  * state_file.c
- *	  The signer's state file: its text form, read strictly, replaced
- *	  atomically.
+ *	  The signer's and the witness's state files: their text form, read
+ *	  strictly, replaced atomically.
  *
- * doc/format.md, "Signer's state file", has the form. A file is accepted only
+ * doc/format.md, "Signer's state file" and "Witness's state file", has the
+ * form: one for the log's own head, one for each head cosigned. A file is accepted only
  * if writing down what was read gives the same bytes again. Replacing: a
  * temporary file in the same folder, synced, renamed, folder synced; so after
  * a crash there is the old state or the new one. The caller holds the lock of
@@ -25,6 +26,7 @@
 #include "types/types.h"
 
 #define STATE_VERSION "provenance signer state 1"
+#define WITNESS_VERSION "provenance witness state 1"
 #define STATE_MAX_LEN (PV_CHECKPOINT_MAX_LEN + 8192)
 
 static void
@@ -50,7 +52,9 @@ encode(const ProvSignerState *state, pv_buf *b)
 {
 	if (strchr(state->owner.data_directory, '\n') || strchr(state->owner.host, '\n'))
 		return false;
-	pv_put_str(b, STATE_VERSION "\n");
+	pv_put_str(b, state->witness ? WITNESS_VERSION "\n" : STATE_VERSION "\n");
+	if (state->witness)
+		put_line(b, "witness", state->witness);
 	put_line(b, "origin", state->origin);
 	put_number(b, "size", state->size);
 	pv_put_str(b, "root ");
@@ -90,10 +94,11 @@ get_number(pv_reader *r, const char *key, uint64 max, uint64 *out)
 	return value != NULL && pv_parse_decimal(value, strlen(value), max, out) == PV_OK;
 }
 
-/* What is wrong with the bytes, or NULL. */
+/* What is wrong with the bytes, or NULL. witness: NULL for the signer's own. */
 static const char *
-decode(const char *data, size_t len, ProvSignerState *state)
+decode(const char *data, size_t len, const char *witness, ProvSignerState *state)
 {
+	const char *version = witness ? WITNESS_VERSION : STATE_VERSION;
 	pv_reader	r;
 	const char *line;
 	size_t		linelen;
@@ -105,9 +110,15 @@ decode(const char *data, size_t len, ProvSignerState *state)
 
 	memset(state, 0, sizeof(*state));
 	pv_reader_init(&r, data, len);
-	if (!pv_get_line(&r, &line, &linelen) || linelen != strlen(STATE_VERSION) ||
-		memcmp(line, STATE_VERSION, linelen) != 0)
+	if (!pv_get_line(&r, &line, &linelen) || linelen != strlen(version) ||
+		memcmp(line, version, linelen) != 0)
 		return "its version line is unknown";
+	if (witness)
+	{
+		state->witness = get_line(&r, "witness");
+		if (state->witness == NULL || strcmp(state->witness, witness) != 0)
+			return "it is another witness's";
+	}
 	state->origin = get_line(&r, "origin");
 	if (state->origin == NULL || !pv_key_name_valid(state->origin, strlen(state->origin)))
 		return "its origin is malformed";
@@ -138,9 +149,11 @@ decode(const char *data, size_t len, ProvSignerState *state)
 		if (pv_checkpoint_parse(state->note, state->notelen, &cp) != PV_OK ||
 			cp.originlen != strlen(state->origin) ||
 			memcmp(cp.origin, state->origin, cp.originlen) != 0 ||
-			cp.size > state->size)
+			(witness ? cp.size != state->size : cp.size > state->size))
 			return "its note is malformed";
 	}
+	else if (witness)
+		return "its note is missing";
 
 	again = palloc(len + 1);
 	pv_buf_init(&b, again, len);
@@ -149,10 +162,10 @@ decode(const char *data, size_t len, ProvSignerState *state)
 	return NULL;
 }
 
-ProvStateStatus
-prov_state_read(const ProvStateDir *dir, const char *origin, ProvSignerState *out, char **reason)
+/* origin NULL: whichever the file is of. */
+static ProvStateStatus
+read_file(const char *path, const char *witness, const char *origin, ProvSignerState *out, char **reason)
 {
-	char	   *path = prov_state_path(dir, origin, "state");
 	char	   *data;
 	ssize_t		len;
 	const char *fault = NULL;
@@ -187,21 +200,67 @@ prov_state_read(const ProvStateDir *dir, const char *origin, ProvSignerState *ou
 	else if (len > STATE_MAX_LEN)
 		fault = "it is too long";
 	else
-		fault = decode(data, (size_t) len, out);
-	if (fault == NULL && strcmp(out->origin, origin) != 0)
+		fault = decode(data, (size_t) len, witness, out);
+	if (fault == NULL && origin != NULL && strcmp(out->origin, origin) != 0)
 		fault = "it is another origin's";
 	if (fault != NULL)
 	{
-		*reason = psprintf("the signer's state file \"%s\" cannot be used: %s", path, fault);
+		*reason = psprintf("the %s's state file \"%s\" cannot be used: %s", witness ? "witness" : "signer", path, fault);
 		return PROV_STATE_BAD;
 	}
 	return PROV_STATE_OK;
 }
 
+ProvStateStatus
+prov_state_read(const ProvStateDir *dir, const char *origin, ProvSignerState *out, char **reason)
+{
+	return read_file(prov_state_path(dir, origin, "state"), NULL, origin, out, reason);
+}
+
+ProvStateStatus
+prov_cosigned_read(const ProvStateDir *dir, const char *witness, const char *origin,
+				   ProvSignerState *out, char **reason)
+{
+	return read_file(prov_cosigned_path(dir, witness, origin), witness, origin, out, reason);
+}
+
+/*
+ * Gathered before anything is done: what is done may rename files, and a
+ * folder that changes is not read reliably.
+ */
+List *
+prov_cosigned_files(const ProvStateDir *dir, const char *witness)
+{
+	char	   *prefix = prov_state_path(dir, witness, "");
+	const char *name = strrchr(prefix, '/') + 1;
+	size_t		len = strlen(name);
+	DIR		   *d = AllocateDir(dir->path);
+	struct dirent *de;
+	List	   *files = NIL;
+
+	while ((de = ReadDir(d, dir->path)) != NULL)
+	{
+		size_t		n = strlen(de->d_name);
+
+		if (n == len + 2 * PV_HASH_LEN + strlen(".cosigned") && strncmp(de->d_name, name, len) == 0 &&
+			strcmp(de->d_name + len + 2 * PV_HASH_LEN, ".cosigned") == 0)
+			files = lappend(files, psprintf("%s/%s", dir->path, de->d_name));
+	}
+	FreeDir(d);
+	return files;
+}
+
+ProvStateStatus
+prov_cosigned_read_path(const char *path, const char *witness, ProvSignerState *out, char **reason)
+{
+	return read_file(path, witness, NULL, out, reason);
+}
+
 void
 prov_state_write(const ProvStateDir *dir, const ProvSignerState *state)
 {
-	char	   *path = prov_state_path(dir, state->origin, "state");
+	char	   *path = state->witness ? prov_cosigned_path(dir, state->witness, state->origin) :
+	prov_state_path(dir, state->origin, "state");
 	char	   *temp = psprintf("%s.tmp", path);
 	char	   *data = palloc(STATE_MAX_LEN);
 	pv_buf		b;

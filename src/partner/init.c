@@ -10,10 +10,12 @@
 
 #include "partner/export.h"
 #include "partner/inbox.h"
+#include "partner/witness.h"
 
 void
 prov_partner_init(void)
 {
 	export_record_init();
 	prov_fork_init();
+	prov_request_register(PROV_REQUEST_COSIGN, prov_cosign_handler);
 }

@@ -56,8 +56,18 @@ CREATE FUNCTION worker_pid() RETURNS int
 	$$;
 COMMENT ON FUNCTION worker_pid() IS 'process id of this database''s standing worker, NULL if none runs';
 
+CREATE FUNCTION cosignatures(incarnation int, size bigint) RETURNS text[]
+	LANGUAGE c STABLE STRICT PARALLEL UNSAFE
+	AS 'MODULE_PATHNAME', 'provenance_cosignatures';
+COMMENT ON FUNCTION cosignatures(int, bigint) IS 'the witnesses'' signature lines on a checkpoint of ours, as they were added';
+
+CREATE FUNCTION last_cosigned_size() RETURNS bigint
+	LANGUAGE c STABLE STRICT PARALLEL UNSAFE
+	AS 'MODULE_PATHNAME', 'provenance_last_cosigned_size';
+COMMENT ON FUNCTION last_cosigned_size() IS 'the greatest size that satisfies the witness policy (with a quorum of 0: that one of its witnesses cosigned)';
+
 CREATE VIEW checkpoints AS
-	SELECT c.size, c.root, c.signed_at, c.note, '{}'::text[] AS cosignatures
+	SELECT c.size, c.root, c.signed_at, c.note, cosignatures(c.incarnation, c.size) AS cosignatures
 		FROM checkpoint_note AS c
 		ORDER BY c.incarnation, c.size;
 GRANT SELECT ON checkpoints TO PUBLIC;
@@ -72,7 +82,7 @@ CREATE VIEW status AS
 			coalesce(s.log_size, 0) AS log_size,
 			c.size AS published_size,
 			c.signed_at AS last_checkpoint_at,
-			NULL::bigint AS last_cosigned_size,
+			last_cosigned_size() AS last_cosigned_size,
 			signer() AS signer,
 			worker_pid() AS worker_pid,
 			w.last_error,

@@ -142,6 +142,14 @@ CREATE TRIGGER provenance_refuse BEFORE UPDATE OR DELETE OR TRUNCATE ON witness_
 CREATE TRIGGER provenance_foreign BEFORE INSERT OR UPDATE OR DELETE ON witness_policy FOR EACH ROW EXECUTE FUNCTION ignore_foreign();
 CREATE TRIGGER provenance_foreign_truncate BEFORE TRUNCATE ON witness_policy EXECUTE FUNCTION ignore_foreign();
 ALTER TABLE witness_policy ENABLE REPLICA TRIGGER provenance_foreign, ENABLE REPLICA TRIGGER provenance_foreign_truncate;
+CREATE TRIGGER provenance_refuse BEFORE UPDATE OR DELETE OR TRUNCATE ON cosigner_key EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER provenance_foreign BEFORE INSERT OR UPDATE OR DELETE ON cosigner_key FOR EACH ROW EXECUTE FUNCTION ignore_foreign();
+CREATE TRIGGER provenance_foreign_truncate BEFORE TRUNCATE ON cosigner_key EXECUTE FUNCTION ignore_foreign();
+ALTER TABLE cosigner_key ENABLE REPLICA TRIGGER provenance_foreign, ENABLE REPLICA TRIGGER provenance_foreign_truncate;
+CREATE TRIGGER provenance_refuse BEFORE UPDATE OR DELETE OR TRUNCATE ON cosigned EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER provenance_foreign BEFORE INSERT OR UPDATE OR DELETE ON cosigned FOR EACH ROW EXECUTE FUNCTION ignore_foreign();
+CREATE TRIGGER provenance_foreign_truncate BEFORE TRUNCATE ON cosigned EXECUTE FUNCTION ignore_foreign();
+ALTER TABLE cosigned ENABLE REPLICA TRIGGER provenance_foreign, ENABLE REPLICA TRIGGER provenance_foreign_truncate;
 
 CREATE FUNCTION guard_start() RETURNS event_trigger
 	LANGUAGE c AS 'MODULE_PATHNAME', 'provenance_guard_start';

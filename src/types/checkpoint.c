@@ -143,6 +143,34 @@ hex_form(const char *s, size_t len)
 	return len >= 2 && s[0] == '\\' && s[1] == 'x' && memchr(s, '\n', len) == NULL;
 }
 
+char *
+prov_format_in(const char *text, size_t textlen, size_t *len)
+{
+	char	   *data;
+
+	if (!hex_form(text, textlen))
+		return prov_to_utf8(text, textlen, len);
+	*len = (textlen - 2) / 2;
+	data = palloc(*len + 1);
+	if (textlen % 2 != 0 || pv_hex_decode(text + 2, textlen - 2, (uint8_t *) data, *len) != PV_OK)
+		return NULL;
+	return data;
+}
+
+char *
+prov_format_out(const char *data, size_t len)
+{
+	size_t		textlen;
+	char	   *text = prov_from_utf8(data, len, &textlen);
+
+	if (text != NULL)
+		return pnstrdup(text, textlen);
+	text = palloc(2 + 2 * len + 1);
+	strcpy(text, "\\x");
+	text[2 + hex_encode(data, len, text + 2)] = '\0';
+	return text;
+}
+
 /* The text form to bytes: NULL and a fault if it is none. */
 static char *
 from_text(const Format *format, const char *s, size_t *len, char *fault)
@@ -156,19 +184,13 @@ from_text(const Format *format, const char *s, size_t *len, char *fault)
 		snprintf(fault, PROV_FAULT_LEN, "The text has %zu bytes, which is too long.", n);
 		return NULL;
 	}
-	if (hex_form(s, n))
+	data = prov_format_in(s, n, len);
+	if (data == NULL)
 	{
-		*len = (n - 2) / 2;
-		data = palloc(*len + 1);
-		if (n % 2 != 0 || pv_hex_decode(s + 2, n - 2, (uint8_t *) data, *len) != PV_OK)
-		{
+		if (hex_form(s, n))
 			snprintf(fault, PROV_FAULT_LEN, "After \\x: %s.", pv_status_text(PV_E_HEX));
-			return NULL;
-		}
-	}
-	else if ((data = prov_to_utf8(s, n, len)) == NULL)
-	{
-		snprintf(fault, PROV_FAULT_LEN, "A character of the text has no equivalent in UTF-8.");
+		else
+			snprintf(fault, PROV_FAULT_LEN, "A character of the text has no equivalent in UTF-8.");
 		return NULL;
 	}
 	return format->check(data, *len, fault) ? data : NULL;
@@ -193,17 +215,9 @@ static Datum
 value_out(FunctionCallInfo fcinfo)
 {
 	size_t		len;
-	size_t		textlen;
 	const char *data = get_bytes(PG_GETARG_DATUM(0), &len);
-	char	   *text = prov_from_utf8(data, len, &textlen);
 
-	if (text != NULL)
-		PG_RETURN_CSTRING(pnstrdup(text, textlen));
-
-	text = palloc(2 + 2 * len + 1);
-	strcpy(text, "\\x");
-	text[2 + hex_encode(data, len, text + 2)] = '\0';
-	PG_RETURN_CSTRING(text);
+	PG_RETURN_CSTRING(prov_format_out(data, len));
 }
 
 static Datum

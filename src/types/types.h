@@ -83,6 +83,13 @@ extern char *prov_to_utf8(const char *s, size_t len, size_t *outlen);
 extern char *prov_from_utf8(const char *s, size_t len, size_t *outlen);
 
 /*
+ * The text form of a format's bytes, as the types' output gives it: in the
+ * database's encoding, or \x and hex. And back: NULL if it is none.
+ */
+extern char *prov_format_out(const char *data, size_t len);
+extern char *prov_format_in(const char *text, size_t textlen, size_t *len);
+
+/*
  * The verifier keys of a text[]: an error of the caller's for a malformed or
  * unsupported one (22023), for a NULL (22004), for more than 64.
  */

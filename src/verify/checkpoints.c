@@ -355,6 +355,7 @@ verify_checkpoints(Verify *v, int64 since_size, int64 *n)
 		MemoryContextReset(v->tmp);
 		verify_progress(v, i + 1);
 	}
+	verify_cosignatures(v, since_size);
 	if (good > 1)
 		qsort(notes.refs, good, sizeof(CheckpointRef), compare_refs);
 	*n = good;

@@ -169,6 +169,9 @@ typedef struct CheckpointRef
  */
 extern CheckpointRef *verify_checkpoints(Verify *v, int64 since_size, int64 *n);
 
+/* ---- cosignatures.c: are those of witnesses, of a size on, good? ---- */
+extern void verify_cosignatures(Verify *v, int64 since_size);
+
 /* Question 4. */
 extern void verify_kept_checkpoint(Verify *v, Datum kept);
 

@@ -150,6 +150,43 @@ several(void)
 	CHECK(check(note, b.len, &witness_vkey, &seconds) == PV_E_UNKNOWN_KEY);
 }
 
+/* A line apart from its note, every truncation and flipped bit of it. */
+static void
+apart(void)
+{
+	uint8_t		note[1024];
+	char		line[1024];
+	uint64_t	seconds = 0;
+	pv_buf		b;
+	size_t		from;
+	size_t		len;
+
+	begin_note(&b, note, sizeof(note));
+	from = b.len;
+	cosign_note(&b, TEXTLEN, witness_key, &witness_vkey, 20);
+	len = b.len - from - 1;
+	memcpy(line, note + from, len + 1);
+	CHECK(pv_cosignature_verify_line(TEXT, TEXTLEN, line, len, &witness_vkey, &seconds) == PV_OK && seconds == 20);
+	CHECK(pv_cosignature_verify_line(TEXT, TEXTLEN, line, len, &log_vkey, &seconds) == PV_E_KEY_TYPE);
+	CHECK(pv_cosignature_verify_line(TEXT, TEXTLEN - 1, line, len, &witness_vkey, &seconds) != PV_OK);
+	CHECK(pv_cosignature_verify_line(TEXT, TEXTLEN, line, len + 1, &witness_vkey, &seconds) != PV_OK);
+	for (size_t n = 0; n < len; n++)
+	{
+		CHECK(pv_cosignature_verify_line(TEXT, TEXTLEN, line, n, &witness_vkey, &seconds) != PV_OK);
+		line[n] ^= 1;
+		CHECK(pv_cosignature_verify_line(TEXT, TEXTLEN, line, len, &witness_vkey, &seconds) != PV_OK);
+		line[n] ^= 1;
+	}
+
+	/* Neither more text nor more lines come in by the line. */
+	line[len] = '\n';
+	line[len + 1] = '\n';
+	memcpy(line + len + 2, line, len);
+	CHECK(pv_cosignature_verify_line(TEXT, TEXTLEN, line, 2 * len + 2, &witness_vkey, &seconds) == PV_E_SYNTAX);
+	memmove(line + len + 1, line + len + 2, len);
+	CHECK(pv_cosignature_verify_line(TEXT, TEXTLEN, line, 2 * len + 1, &witness_vkey, &seconds) == PV_E_SYNTAX);
+}
+
 int
 main(void)
 {
@@ -166,6 +203,8 @@ main(void)
 	whole_note();
 	CASE("several lines of one key, other lengths, other types");
 	several();
+	CASE("a line apart from its note");
+	apart();
 	EVP_PKEY_free(log_key);
 	EVP_PKEY_free(witness_key);
 	pv_hasher_free(&hasher);

@@ -2,10 +2,11 @@
 """An independent reader of transparency logs, for the tests.
 
 Written from RFC 6962, RFC 9162, RFC 8032 and the C2SP pages signed-note,
-tlog-checkpoint, tlog-proof and tlog-tiles alone, with Python's standard library. It shares
+tlog-checkpoint, tlog-cosignature, tlog-proof and tlog-tiles alone, with Python's standard library. It shares
 no code with the extension and knows nothing of its tables.
 
     tlog.py checkpoint VKEY FILE              print "origin size root"
+    tlog.py cosignature VKEY FILE             by the witness of that key: print "origin size time"
     tlog.py proof VKEY LEAF-HEX FILE          an inclusion proof (tlog-proof)
     tlog.py consistency VKEY OLD NEW PATH     PATH: a file, one hex hash a line
     tlog.py leaves VKEY CHECKPOINT LEAVES     LEAVES: a file, one hex leaf a line
@@ -105,10 +106,10 @@ def decimal(text):
     return int(text)
 
 
-def parse_vkey(vkey):
+def parse_vkey(vkey, kind=1):
     name, key_id, blob = vkey.split("+", 2)
     blob = b64(blob)
-    need(len(blob) == 33 and blob[0] == 1, "not an Ed25519 verifier key")
+    need(len(blob) == 33 and blob[0] == kind, "not an Ed25519 verifier key of type %d" % kind)
     need(hashlib.sha256(name.encode() + b"\n" + blob).digest()[:4].hex() == key_id, "wrong key ID in verifier key")
     return name, bytes.fromhex(key_id), blob[1:]
 
@@ -134,6 +135,28 @@ def open_checkpoint(note, vkey):
     root = b64(lines[2])
     need(len(root) == 32, "root is not 32 bytes")
     return lines[0], decimal(lines[1]), root
+
+
+def check_cosignature(note, vkey):
+    """Verifies a witness's cosignature; returns origin, size, time."""
+    name, key_id, public = parse_vkey(vkey, 4)
+    text, blank, signatures = note.rpartition("\n\n")
+    need(blank and signatures.endswith("\n"), "not a signed note")
+    text += "\n"
+    times = []
+    for line in signatures[:-1].split("\n"):
+        need(line.startswith("\u2014 "), "not a signature line")
+        signer, blob = line[2:].split(" ")
+        blob = b64(blob)
+        if signer == name and blob[:4] == key_id:
+            need(len(blob) == 76, "not a cosignature")
+            seconds = int.from_bytes(blob[4:12], "big")
+            message = "cosignature/v1\ntime %d\n%s" % (seconds, text)
+            need(ed25519_verify(public, message.encode(), blob[12:]), "wrong cosignature")
+            times.append(seconds)
+    need(times, "no cosignature by this key")
+    lines = text.split("\n")
+    return lines[0], decimal(lines[1]), max(times)
 
 
 def open_proof(data, vkey):
@@ -312,6 +335,8 @@ def main(argv):
     if what == "checkpoint":
         origin, size, root = open_checkpoint(read(rest[0]), vkey)
         print(origin, size, root.hex())
+    elif what == "cosignature":
+        print(*check_cosignature(read(rest[0]), vkey))
     elif what == "proof":
         index, path, (_, size, root) = open_proof(read(rest[1]), vkey)
         check_inclusion(leaf_hash(bytes.fromhex(rest[0])), index, size, path, root)
