@@ -66,6 +66,18 @@ FROM history('visit', 1);
 SELECT op, countersigned_by IS NULL AS none FROM history('visit', 2);
 SELECT key, cardinality(countersigned_by) AS keys FROM changes('visit', '-infinity') WHERE op = 'insert';
 
+-- Bundles carry them.
+:as_owner;
+SELECT kind, split_part(content, '|', 2) = encode(:'alice', 'base64') AS alice,
+	split_part(content, '|', 3) = translate(encode(decode(:'by_alice', 'hex'), 'base64'), E'\n', '') AS by_alice
+FROM export_bundle('visit', recipient => 'globex') WHERE kind = 'countersignature';
+RESET ROLE;
+
+-- Not in a transaction that writes nothing.
+BEGIN READ ONLY;
+SELECT countersign(:rome, :'alice', decode(:'by_alice', 'hex'));	-- fails
+ROLLBACK;
+
 -- They are entries, and rows whose newest entry has one are final.
 RESET ROLE;
 SELECT op, image ->> 'seq' = :'rome' AS rome, image ->> 'public_key' = :'alice' AS alice, image ->> 'added_by' = current_user AS by_me

@@ -87,6 +87,9 @@ SELECT handover_close('handover:1', repeat('00', 32)::hash);	-- fails
 SELECT handover_confirm('handover:1');	-- fails
 SELECT handover_withdraw('handover:1');	-- fails
 \set VERBOSITY default
+BEGIN READ ONLY;
+SELECT handover_give('handover:1', 'globex');	-- fails
+ROLLBACK;
 SELECT handover_record('handover:1', 'give') IS NULL AS none;
 
 -- Both sides in one database: each step is what the next one holds.

@@ -98,6 +98,7 @@ provenance_countersign(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				 errmsg("seq, public key and signature must not be null")));
+	PreventCommandIfReadOnly("countersign()");
 	seq = PG_GETARG_INT64(0);
 	key = PG_GETARG_BYTEA_PP(1);
 	signature = PG_GETARG_BYTEA_PP(2);

@@ -22,6 +22,7 @@
 #include "access/htup_details.h"
 #include "common/hashfn.h"
 #include "fmgr.h"
+#include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
@@ -71,11 +72,13 @@ hash_argument(FunctionCallInfo fcinfo, int n)
 	return PG_GETARG_HASH_P(n);
 }
 
+/* Of a step that is to be written: from here on nobody else writes one of this handover. */
 static char *
 gid_argument(FunctionCallInfo fcinfo)
 {
 	char	   *gid = text_argument(fcinfo, 0, "gid");
 
+	PreventCommandIfReadOnly("a step of a handover");
 	if (strncmp(gid, PREFIX, strlen(PREFIX)) != 0 || gid[strlen(PREFIX)] == '\0' || strlen(gid) > MAX_GID)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
