@@ -18,6 +18,7 @@ my $seed = $ENV{FUZZ_SEED} // 1;
 my %runs = (
 	note => 60000, checkpoint => 60000, cosignature => 60000, proof => 150000,
 	disclosure => 40000, copy => 40000, vkey => 60000, shape => 150000, values => 100000, leaf => 200000, bytes => 100000,
+	bundle => 60000,
 );
 
 sub run
