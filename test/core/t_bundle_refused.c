@@ -374,6 +374,20 @@ moved(void)
 	lines.line[3].kind[0] = 'S';
 	CHECK(refused_at(3, PV_E_SYNTAX));
 
+	/* every kind in the first, second and a later place, where it must not be */
+	for (unsigned kind = PV_BUNDLE_HEADER; kind <= PV_BUNDLE_END; kind++)
+		for (unsigned at = 0; at < 3; at++)
+		{
+			const char *name = pv_bundle_kind_name(kind);
+			bool		there = at == 2 ? kind != PV_BUNDLE_HEADER && kind != PV_BUNDLE_CHECKPOINT &&
+				kind != PV_BUNDLE_COUNTERSIGNATURE : strcmp(good.line[at].kind, name) == 0;
+
+			bu_copy(&lines, &good);
+			snprintf(lines.line[at].kind, sizeof(lines.line[at].kind), "%s", name);
+			if (!there)
+				CHECK(refused_at(at, PV_E_ORDER));
+		}
+
 	/* of the same log, one leaf more: each line of it in place of the one here */
 	bu_example(&log, &hasher);
 	log.header.size = 7;
@@ -458,6 +472,7 @@ static void
 chains(void)
 {
 	static bu_log log;
+	static pv_bundle_entry other;
 	pv_bundle_entry *a,
 			   *b,
 			   *c;
@@ -533,6 +548,17 @@ chains(void)
 		bu_build(&log, &lines);
 		CHECK(n == 1 ? read_lines(&lines) == PV_OK : refused_at(lines.n - 1, PV_E_CHAIN));
 	}
+	bu_log_free(&log);
+
+	/* the place of the previous entry is right, its hash that of another leaf */
+	bu_log_init(&log, &hasher, 9, 0);
+	a = bu_entry(&log, PV_OP_INSERT, 1, 0, example_values, 1, NULL);
+	other = *a;
+	other.leaf_hash = log.leaves[2];
+	bu_entry(&log, PV_OP_UPDATE, 3, 1, example_values, 1, &other);
+	a->next = true;
+	bu_build(&log, &lines);
+	CHECK(refused_at(lines.n - 1, PV_E_CHAIN));
 	bu_log_free(&log);
 }
 

@@ -75,7 +75,7 @@ def open_shape(data):
     need(b.number(1) == 1, "version of the shape")
     shape = {"origin": b.name(200)}
     need(host_like(shape["origin"]), "origin in the shape")
-    b.number(4)
+    shape["table_id"] = b.number(4)
     shape["schema"], shape["table"] = b.name(255), b.name(255)
     count = b.number(2)
     need(1 <= count <= 1664, "number of columns")
