@@ -1,7 +1,8 @@
 /*
  * export.h: what the files of export_bundle() share.
  *
- *	export.c			the call: who may, what is asked for, the lines around the entries
+ *	export.c			the call: what is asked for, the lines around the entries
+ *	export_shapes.c		which columns, and who may
  *	export_leaves.c		which leaves, in the order of the log
  *	export_tree.c		hashes between them
  *	export_entry.c		a leaf as a line
@@ -99,6 +100,14 @@ typedef struct Export
 extern pv_buf *export_line(Export *x);
 extern bool export_put(Export *x, pv_bundle_kind kind);
 
+/* --- export_shapes.c --- */
+
+/* Every shape of the table, and what of its columns is disclosed. asked: NULL for all. */
+extern void export_load_shapes(Export *x, ArrayType *asked);
+
+/* The shape of a leaf's entry; an ERROR if it is not one of the table's. */
+extern ExportShape *export_shape(Export *x, int32 shape_id, int64 leaf);
+
 /* --- export_leaves.c --- */
 
 typedef struct ExportLeaf
@@ -122,8 +131,6 @@ extern void export_fetch(ExportLeaves *l, const ExportLeaf *leaf, ProvEntry *ent
 extern pv_tree *export_tree(ProvLog *log, int64 size);
 
 /* --- export_entry.c --- */
-
-extern ExportShape *export_shape(Export *x, int32 shape_id, int64 leaf);
 
 /* prev: hash of the previous leaf, NULL for zeros. from: the first leaf of the gap before. */
 extern void export_entry(Export *x, ExportLeaves *l, const ExportLeaf *leaf, const pv_hash *prev,

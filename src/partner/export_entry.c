@@ -39,16 +39,6 @@ damaged(const ProvEntry *entry, const char *what)
 			 errhint("SELECT * FROM provenance.verify_log() says more.")));
 }
 
-ExportShape *
-export_shape(Export *x, int32 shape_id, int64 leaf)
-{
-	ExportShape *shape = hash_search(x->shapes, &shape_id, HASH_FIND, NULL);
-
-	if (shape == NULL)
-		prove_log_damaged(leaf);
-	return shape;
-}
-
 static void
 put_shape(Export *x, ExportShape *shape)
 {
