@@ -109,6 +109,19 @@ SELECT provenance.prove_consistency(3, 7) AS path \gset
 SELECT provenance.cosign('alpha', :'path') AS beta_7 \gset
 SELECT provenance.cosign('alpha', :'path') <> '' AS again, (SELECT array_agg(size ORDER BY size) FROM provenance.cosigned) AS cosigned;
 
+
+-- A tlog-witness request, as its peer writes it. Here malformed.
+SELECT provenance.cosign_request('');			-- fails
+SELECT provenance.cosign_request('old');		-- fails
+SELECT provenance.cosign_request(E'old 01\n\n');	-- fails
+SELECT provenance.cosign_request(E'old 1\n');	-- fails
+SELECT provenance.cosign_request(E'old 1\nAA==\n\n');	-- fails
+SELECT provenance.cosign_request(E'old 1\n' || repeat(repeat('A', 43) || E'=\n', 65));	-- fails
+SELECT provenance.cosign_request(E'old 1\n\nnonsense');	-- fails
+SELECT provenance.cosign_request(E'old 8\n\n' || :'alpha_7');	-- fails
+SELECT provenance.cosign_request(E'old 7\n' || repeat('A', 43) || E'=\n\n' || :'alpha_7');	-- fails
+SELECT provenance.cosign_request(E'old 0\n\n' || replace(:'alpha_7', :'run', 'x'));	-- fails
+SELECT provenance.cosign_request(E'old 7\n\n' || :'alpha_7') <> '' AS same_size;
 \c regress_provenance_gamma
 SET client_min_messages = error;
 CREATE EXTENSION provenance;
@@ -117,7 +130,9 @@ SELECT provenance.setup_witness() AS gamma \gset
 SELECT provenance.add_partner('alpha', :'alpha_vkey');
 INSERT INTO provenance.partner_log SELECT 1000, partner_id, origin FROM provenance.partner_registry;
 INSERT INTO provenance.partner_checkpoint VALUES (1000, 3, now(), provenance.root(:'alpha_3'), :'alpha_3');
-SELECT provenance.cosign('alpha') AS gamma_3 \gset
+SELECT provenance.cosign_request(E'old 1\n\n' || :'alpha_3');	-- fails: nothing was cosigned
+SELECT provenance.cosign_request(E'old 0\n\n' || :'alpha_3') AS gamma_3 \gset
+SELECT provenance.verify_cosignature(:'alpha_3', :'gamma_3', :'gamma') AS good, provenance.verify_cosignature(:'alpha_3', provenance.cosign('alpha'), :'gamma') AS again;
 
 -- The policy: who, and how many.
 \c regress_provenance_alpha

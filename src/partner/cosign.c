@@ -16,10 +16,13 @@
  * A crash after 2 leaves a head that may be cosigned again: the same size and
  * root, at another time.
  *
- * That the newer extends the older head is taken from what inbox verified, as
- * every checkpoint stored of a log extends the one stored before it: so the
- * head of the state must be among them. Where it is not (a database restored
- * to an earlier time), the caller brings the consistency path.
+ * cosign() takes the partner's newest checkpoint that inbox verified. That it
+ * extends the older head is taken from what inbox verified, too, as every
+ * checkpoint stored of a log extends the one stored before it: so the head of
+ * the state must be among them. Where it is not (a database restored to an
+ * earlier time), the caller brings the consistency path. cosign_request()
+ * (witness_request.c) is shown a checkpoint and the path, as tlog-witness has
+ * it: for a partner whose bundles are merged only once witnesses have cosigned.
  *
  * All of it is done by a request's worker in its own transactions: what the
  * caller gets has left the server.
@@ -55,6 +58,7 @@ typedef struct Cosigning
 	int32		log_id;
 	Datum		note;			/* as verified */
 	pv_checkpoint cp;
+	int64		old_size;		/* -1: inbox saw the checkpoint; else what it was shown to extend */
 	int			npath;			/* -1: none given */
 	const pv_hash *path;
 } Cosigning;
@@ -116,33 +120,64 @@ newest_log(Cosigning *c)
 	return newest > 0;
 }
 
+/* One that somebody showed. */
+static void
+take_head(Cosigning *c, const char *note, Size len)
+{
+	char		fault[PROV_FAULT_LEN];
+	int64		size;
+	pv_hash		root;
+
+	c->note = checkpoint_to_datum(note, len);
+	note = checkpoint_bytes(c->note, &len);
+	if (!checkpoint_check(note, len, &c->cp, fault))
+		elog(ERROR, "malformed request");
+	c->origin = pnstrdup(c->cp.origin, c->cp.originlen);
+	c->partner = prov_partner_by_origin(c->cp.origin, c->cp.originlen);
+	if (c->partner == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("no partner has the origin \"%s\"", prov_format_out(c->origin, c->cp.originlen))));
+	c->log_id = prov_partner_log(c->partner->partner_id, c->origin, false);
+	if (c->log_id != 0 && prov_partner_checkpoint(c->log_id, (int64) c->cp.size, &size, &root, NULL) &&
+		!pv_hash_equal(&root, &c->cp.root))
+		refuse(c, psprintf("A checkpoint of size %lld with another root was merged: the partner has signed two logs", (long long) size), NULL);
+}
+
+/* The newest that inbox has verified. */
 static void
 find_head(Cosigning *c, const char *name)
 {
 	int64		size;
 	pv_hash		root;
 
-	c->identity = prov_identity(false);
 	c->partner = prov_partner_by_name(name);
 	if (c->partner == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("there is no partner \"%s\"", name)));
-	if (c->partner->state != PROV_PARTNER_TRUSTED)
-		refuse(c, c->partner->state == PROV_PARTNER_FORKED ? "It has signed two logs: see provenance.fork_evidence" :
-			   "The partner was removed", NULL);
 	if (!newest_log(c))
 		refuse(c, "None has been seen yet", "Merge a bundle of that partner: COPY provenance.inbox FROM ….");
 	if (!prov_partner_checkpoint(c->log_id, -1, &size, &root, &c->note))
 		elog(ERROR, "checkpoint of log %d is gone", c->log_id);
 
-	/* keys may have been replaced, and a row can be written by a superuser */
+	/* a row can be written by a superuser */
 	checkpoint_get(c->note, &c->cp);
 	if ((int64) c->cp.size != size || !pv_hash_equal(&c->cp.root, &root) ||
 		c->cp.originlen != strlen(c->origin) || memcmp(c->cp.origin, c->origin, c->cp.originlen) != 0)
 		refuse(c, psprintf("The row of its checkpoint of size %lld is not what the note says", (long long) size), NULL);
+}
+
+/* Is the partner believed, and did it sign? Its keys may have been replaced since. */
+static void
+check_partner(const Cosigning *c)
+{
+	if (c->partner->state != PROV_PARTNER_TRUSTED)
+		refuse(c, c->partner->state == PROV_PARTNER_FORKED ? "It has signed two logs: see provenance.fork_evidence" :
+			   "The partner was removed", NULL);
 	if (!prov_holds(pv_checkpoint_verify(&c->cp, c->partner->keys, c->partner->nkeys)))
-		refuse(c, psprintf("The checkpoint of size %lld has no good signature by a key that the partner has now", (long long) size), NULL);
+		refuse(c, psprintf("The checkpoint of size %llu has no good signature by a key that the partner has now",
+						   (unsigned long long) c->cp.size), NULL);
 }
 
 /* --- what was cosigned -------------------------------------------------- */
@@ -205,10 +240,14 @@ check_extends(const Cosigning *c, const ProvSignerState *state)
 	int64		size;
 	pv_hash		root;
 
+	if (c->old_size >= 0 && (uint64) c->old_size != state->size)
+		refuse(c, psprintf("The request goes from size %lld, the last size cosigned is %llu",
+						   (long long) c->old_size, (unsigned long long) state->size),
+			   psprintf("Ask for provenance.witness_request(old_size => %llu).", (unsigned long long) state->size));
 	if (c->cp.size < state->size)
-		refuse(c, psprintf("The newest checkpoint seen has size %llu, and size %llu was cosigned",
+		refuse(c, psprintf("The checkpoint has size %llu, and size %llu was cosigned",
 						   (unsigned long long) c->cp.size, (unsigned long long) state->size),
-			   "Merge a newer bundle of that partner.");
+			   c->old_size < 0 ? "Merge a newer bundle of that partner." : NULL);
 	if (c->cp.size == state->size)
 	{
 		if (!pv_hash_equal(&c->cp.root, &state->root))
@@ -290,7 +329,13 @@ sign_locked(const Cosigning *c, const ProvStateDir *dir, pv_buf *line)
 			break;
 	}
 	known = last_head(c, dir, &self, &state);
-	if (known)
+	if (!known && c->old_size >= 0)
+	{
+		/* nothing was cosigned: from size 0 on there is nothing to prove */
+		memset(&state, 0, sizeof(state));
+		state.root = pv_empty_root;
+	}
+	if (known || c->old_size >= 0)
 		check_extends(c, &state);
 	key = prov_witness_key_load(dir, c->identity, &vkey, &reason);
 	if (key == NULL)
@@ -352,10 +397,13 @@ write_row(const Cosigning *c, const pv_buf *line)
 	prov_writer_close(&w);
 }
 
-/*
- * The question: i32 number of hashes (-1: none were given), the hashes, the
- * partner's name.
- */
+/* The question: this, the hashes, then a partner's name or a note. */
+typedef struct Question
+{
+	int64		old_size;
+	int32		npath;			/* -1: none were given */
+} Question;
+
 void
 prov_cosign_handler(const char *question, Size len, StringInfo answer)
 {
@@ -363,28 +411,27 @@ prov_cosign_handler(const char *question, Size len, StringInfo answer)
 	Cosigning	c;
 	ProvStateDir dir;
 	char	   *reason = NULL;
-	char	   *name;
 	uint8		data[LINE_MAX_LEN];
 	pv_buf		line;
-	int32		npath;
+	Question	q;
 	Size		skip;
 
 	memset(&c, 0, sizeof(c));
-	if (len < sizeof(npath))
-		elog(ERROR, "malformed request");
-	memcpy(&npath, question, sizeof(npath));
-	if (npath > PV_MAX_PATH)
-		elog(ERROR, "malformed request");
-	skip = sizeof(npath) + Max(npath, 0) * sizeof(pv_hash);
-	if (len < skip)
-		elog(ERROR, "malformed request");
-	c.npath = npath;
-	c.path = memcpy(palloc(skip), question + sizeof(npath), skip - sizeof(npath));
-	name = pnstrdup(question + skip, len - skip);
+	memcpy(&q, question, sizeof(q));
+	skip = sizeof(q) + Max(q.npath, 0) * sizeof(pv_hash);
+	Assert(len >= skip);
+	c.old_size = q.old_size;
+	c.npath = q.npath;
+	c.path = memcpy(palloc(skip), question + sizeof(q), skip - sizeof(q));
 
 	StartTransactionCommand();
 	PushActiveSnapshot(GetTransactionSnapshot());
-	find_head(&c, name);
+	c.identity = prov_identity(false);
+	if (c.old_size < 0)
+		find_head(&c, pnstrdup(question + skip, len - skip));
+	else
+		take_head(&c, question + skip, len - skip);
+	check_partner(&c);
 	if (!prov_state_lock(prov_state_directory_find(c.identity->state_directory), &dir, &reason))
 		refuse(&c, psprintf("Of the signer's state, %s", reason), NULL);
 	pv_buf_init(&line, data, sizeof(data));
@@ -399,16 +446,33 @@ prov_cosign_handler(const char *question, Size len, StringInfo answer)
 	appendBinaryStringInfo(answer, (const char *) data, line.len);
 }
 
+char *
+prov_cosign(int64 old_size, const pv_hash *path, int npath, const char *what, Size len)
+{
+	StringInfoData question;
+	StringInfo	answer;
+	Question	q;
+
+	memset(&q, 0, sizeof(q));
+	q.old_size = old_size;
+	q.npath = npath;
+	initStringInfo(&question);
+	appendBinaryStringInfo(&question, (char *) &q, sizeof(q));
+	if (npath > 0)
+		appendBinaryStringInfo(&question, (const char *) path, npath * sizeof(pv_hash));
+	appendBinaryStringInfo(&question, what, len);
+	answer = prov_request(PROV_REQUEST_COSIGN, question.data, question.len, LINE_MAX_LEN);
+	/* without its newline */
+	return prov_format_out(answer->data, answer->len - 1);
+}
+
 /* cosign(partner text, path hash[] DEFAULT NULL) */
 Datum
 provenance_cosign(PG_FUNCTION_ARGS)
 {
 	char	   *name;
-	int32		npath = -1;
-	int			n;
+	int			npath = -1;
 	pv_hash    *path = NULL;
-	StringInfoData question;
-	StringInfo	answer;
 
 	PreventCommandDuringRecovery("cosign()");
 	if (PG_ARGISNULL(0))
@@ -416,20 +480,12 @@ provenance_cosign(PG_FUNCTION_ARGS)
 	name = text_to_cstring(PG_GETARG_TEXT_PP(0));
 	if (!PG_ARGISNULL(1))
 	{
-		path = hash_array_get(PG_GETARG_ARRAYTYPE_P(1), &n);
-		npath = n;
+		path = hash_array_get(PG_GETARG_ARRAYTYPE_P(1), &npath);
 		if (npath > PV_MAX_PATH)
 			ereport(ERROR,
 					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 					 errmsg("the path is too long"),
 					 errdetail("It has %d hashes, at most %d are possible.", npath, PV_MAX_PATH)));
 	}
-	initStringInfo(&question);
-	appendBinaryStringInfo(&question, (char *) &npath, sizeof(npath));
-	if (npath > 0)
-		appendBinaryStringInfo(&question, (char *) path, npath * sizeof(pv_hash));
-	appendStringInfoString(&question, name);
-	answer = prov_request(PROV_REQUEST_COSIGN, question.data, question.len, LINE_MAX_LEN);
-	/* without its newline */
-	PG_RETURN_TEXT_P(cstring_to_text(prov_format_out(answer->data, answer->len - 1)));
+	PG_RETURN_TEXT_P(cstring_to_text(prov_cosign(-1, path, npath, name, strlen(name))));
 }

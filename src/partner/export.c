@@ -29,13 +29,13 @@
 
 #include "compat.h"
 #include "partner/export.h"
+#include "partner/witness.h"
 
 PG_FUNCTION_INFO_V1(provenance_export_bundle);
 
 #define MAX_NAME_TEXT 1000		/* bytes of recipient */
 #define MAX_PURPOSE_TEXT 8000
 #define MAX_LOOKED_AT 10000		/* disclosures, for those to a recipient */
-#define MAX_SIGNATURE_LINES 90	/* a note has at most 100 */
 
 /* Hashes of leaves met lately, for entries that name them as previous. */
 typedef struct RecentLeaf
@@ -146,38 +146,6 @@ find_pseudonym_key(Export *x)
 
 /* ---- the lines before the entries ---- */
 
-/* The cosignatures of witnesses are lines of the note, behind the log's own. */
-static void
-add_cosignatures(Export *x, StringInfo note)
-{
-	TupleDesc	desc = prov_tupdesc(PROV_CHECKPOINT_COSIGNATURE);
-	ScanKeyData keys[2];
-	ProvScan	scan;
-	HeapTuple	tup;
-	int			n = 0;
-
-	prov_key_init(&keys[0], PROV_CHECKPOINT_COSIGNATURE, A_COSIG_INCARNATION, BTEqualStrategyNumber,
-				  Int32GetDatum(x->incarnation));
-	prov_key_init(&keys[1], PROV_CHECKPOINT_COSIGNATURE, A_COSIG_SIZE, BTEqualStrategyNumber, Int64GetDatum(x->size));
-	prov_scan_begin_ordered(&scan, PROV_CHECKPOINT_COSIGNATURE, x->snapshot, 2, keys);
-	while (n < MAX_SIGNATURE_LINES && HeapTupleIsValid(tup = prov_scan_next(&scan, ForwardScanDirection)))
-	{
-		bool		isnull;
-		Datum		line = heap_getattr(tup, A_COSIG_LINE, desc, &isnull);
-		pv_value	utf8;
-
-		if (isnull)
-			continue;
-		utf8 = prov_utf8_value(TextDatumGetCString(line));
-		if (note->len + utf8.len + 1 > PV_CHECKPOINT_MAX_LEN)
-			break;
-		appendBinaryStringInfo(note, (const char *) utf8.data, utf8.len);
-		appendStringInfoChar(note, '\n');
-		n++;
-	}
-	prov_scan_end(&scan);
-}
-
 static int
 compare_sizes(const void *a, const void *b)
 {
@@ -242,7 +210,7 @@ put_head(Export *x, Datum checkpoint, const char *schema, const char *table, con
 {
 	pv_bundle_header header;
 	pv_checkpoint cp;
-	StringInfoData note;
+	Datum		cosigned;
 	const char *bytes;
 	size_t		len;
 	int64		sizes[PV_BUNDLE_MAX_CONSISTENCY];
@@ -267,13 +235,12 @@ put_head(Export *x, Datum checkpoint, const char *schema, const char *table, con
 		pv_put_bundle_header(export_line(x), &header);
 	} while (!export_put(x, PV_BUNDLE_HEADER));
 
-	bytes = checkpoint_bytes(checkpoint, &len);
-	initStringInfo(&note);
-	appendBinaryStringInfo(&note, bytes, len);
-	add_cosignatures(x, &note);
+	/* the cosignatures of witnesses are lines of the note, behind the log's own */
+	cosigned = prov_cosigned_checkpoint(x->incarnation, x->size);
+	bytes = checkpoint_bytes(cosigned != (Datum) 0 ? cosigned : checkpoint, &len);
 	do
 	{
-		pv_put_base64(export_line(x), note.data, note.len);
+		pv_put_base64(export_line(x), bytes, len);
 	} while (!export_put(x, PV_BUNDLE_CHECKPOINT));
 
 	n = known_sizes(x, sizes);

@@ -61,7 +61,12 @@ extern char *prov_witness_vkey(int incarnation);
 extern ProvKey *prov_witness_key_load(const ProvStateDir *dir, const ProvIdentity *identity,
 									  pv_vkey *vkey, char **reason);
 
-/* cosign.c */
+/*
+ * cosign.c: asks a worker to cosign, and returns the line in its text form.
+ * What: a partner's name (old_size -1), or a checkpoint's note that somebody
+ * showed. npath -1: no path was given.
+ */
+extern char *prov_cosign(int64 old_size, const pv_hash *path, int npath, const char *what, Size len);
 extern void prov_cosign_handler(const char *question, Size len, StringInfo answer);
 
 #endif							/* PROV_WITNESS_H */

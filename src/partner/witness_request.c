@@ -1,7 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * witness_request.c
- *	  witness_request(): what a witness of the C2SP kind wants to be sent.
+ *	  witness_request(): what a witness of the C2SP kind wants to be sent;
+ *	  cosign_request(): being one.
  *
  * The body of a tlog-witness add-checkpoint request: the size that the witness
  * has cosigned last, the consistency path from there, an empty line, the
@@ -9,12 +10,17 @@
  * is the greatest that anybody has cosigned, and a witness that has another
  * answers 409 with its own.
  *
+ * cosign_request() takes such a body for a partner's log. It is read strictly:
+ * only what writing its parts would give again.
+ *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "access/xlog.h"
 #include "fmgr.h"
+#include "miscadmin.h"
 #include "utils/builtins.h"
 
 #include "ledger/log.h"
@@ -22,6 +28,7 @@
 #include "prove/prove.h"
 
 PG_FUNCTION_INFO_V1(provenance_witness_request);
+PG_FUNCTION_INFO_V1(provenance_cosign_request);
 
 /* The greatest size up to that one with a cosignature, 0 without. */
 static int64
@@ -106,4 +113,62 @@ provenance_witness_request(PG_FUNCTION_ARGS)
 	bytes = checkpoint_bytes(note, &len);
 	appendBinaryStringInfo(&buf, bytes, len);
 	PG_RETURN_TEXT_P(cstring_to_text(prov_format_out(buf.data, buf.len)));
+}
+
+static void
+malformed(const char *detail)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
+			 errmsg("malformed add-checkpoint request"),
+			 errdetail("%s", detail)));
+}
+
+/* cosign_request(request text) */
+Datum
+provenance_cosign_request(PG_FUNCTION_ARGS)
+{
+	char	   *given = text_to_cstring(PG_GETARG_TEXT_PP(0));
+	char	   *data;
+	size_t		len;
+	pv_reader	r;
+	const char *line;
+	size_t		linelen;
+	uint64_t	old;
+	pv_hash		path[PV_MAX_PATH];
+	int			npath = 0;
+	pv_checkpoint cp;
+	char		fault[PROV_FAULT_LEN];
+
+	PreventCommandDuringRecovery("cosign_request()");
+	data = prov_format_in(given, strlen(given), &len);
+	if (data == NULL)
+		malformed("It cannot be read as UTF-8.");
+	pv_reader_init(&r, data, len);
+	if (!pv_get_line(&r, &line, &linelen) || linelen < 5 || memcmp(line, "old ", 4) != 0 ||
+		pv_parse_decimal(line + 4, linelen - 4, PV_MAX_TREE, &old) != PV_OK)
+		malformed("The first line is not \"old <size>\".");
+	for (;;)
+	{
+		uint8_t		hash[PV_HASH_LEN + 2];
+		size_t		n;
+
+		if (!pv_get_line(&r, &line, &linelen))
+			malformed("There is no empty line before the checkpoint.");
+		if (linelen == 0)
+			break;
+		if (npath == PV_MAX_PATH)
+			malformed("The path is too long.");
+		if (linelen != 44 || pv_base64_decode(line, linelen, hash, sizeof(hash), &n) != PV_OK || n != PV_HASH_LEN)
+			malformed(psprintf("Line %d is not the base64 of a hash.", npath + 2));
+		memcpy(path[npath++].b, hash, PV_HASH_LEN);
+	}
+	/* a path from size 0, or to the same size, is empty: that is checked with the rest */
+	if (!checkpoint_check(data + r.pos, len - r.pos, &cp, fault))
+		malformed(psprintf("Of the checkpoint: %s", fault));
+	if (old > cp.size)
+		malformed("The old size is greater than the checkpoint's.");
+	if (old == cp.size && npath > 0)
+		malformed("There is a path between equal sizes.");
+	PG_RETURN_TEXT_P(cstring_to_text(prov_cosign((int64) old, path, npath, data + r.pos, len - r.pos)));
 }

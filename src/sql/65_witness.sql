@@ -47,6 +47,12 @@ CREATE FUNCTION cosign(partner text, path hash[] DEFAULT NULL) RETURNS text
 REVOKE EXECUTE ON FUNCTION cosign(text, hash[]) FROM PUBLIC;
 COMMENT ON FUNCTION cosign(text, hash[]) IS 'has a worker cosign the newest checkpoint verified of that partner, if it extends all that was cosigned of that log; returns the signature line';
 
+CREATE FUNCTION cosign_request(request text) RETURNS text
+	LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE
+	AS 'MODULE_PATHNAME', 'provenance_cosign_request';
+REVOKE EXECUTE ON FUNCTION cosign_request(text) FROM PUBLIC;
+COMMENT ON FUNCTION cosign_request(text) IS 'the same for a C2SP tlog-witness add-checkpoint request of a partner''s log';
+
 CREATE FUNCTION set_witness_policy(quorum int, witnesses text[]) RETURNS void
 	LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE
 	AS 'MODULE_PATHNAME', 'provenance_set_witness_policy';

@@ -232,6 +232,47 @@ like(fails('globex', "SELECT provenance.cosign('acme')"), qr/cannot be read/, 'n
 rename "$key.away", $key;
 like(content($node{globex}->logfile), qr/cosigned the checkpoint of size 7 of "acme\.example"/, 'the server log tells of each');
 
+# --- bundles, of a partner who must be witnessed -------------------------------------------
+
+# acme takes nothing of globex that it has not cosigned itself; so it is shown the checkpoint alone first
+my $bundle = "$tmp/bundle";
+sub merge { return fails('acme', "COPY provenance.inbox FROM '$bundle'"); }
+sub export { unlink $bundle; psql('globex', "COPY (SELECT * FROM provenance.export_bundle('t', since_size => $_[0])) TO '$bundle'"); }
+
+forget('acme', 'true');
+psql('acme', "SELECT provenance.add_partner('globex', ARRAY['$vkey{globex}'], ARRAY['$witness{acme}'], 1)");
+grow('globex', 2);
+my $globex_size = psql('globex', 'SELECT provenance.size(provenance.seal())');
+export(0);
+like(merge(), qr/PB008/, 'too few witnesses: nothing is merged');
+my $request = psql('globex', 'SELECT provenance.witness_request(old_size => 0)');
+like(fails('acme', "SELECT provenance.cosign_request('$request')"), qr/55000.*The request goes from size 0, the last size cosigned is 2.*old_size => 2/s, 'a request from another size, as an HTTP status 409');
+$request = psql('globex', 'SELECT provenance.witness_request()');
+(my $bit = $request) =~ s/^(old 2\n)(.)/$1 . ($2 eq 'A' ? 'B' : 'A')/e;
+like(fails('acme', "SELECT provenance.cosign_request('$bit')"), qr/55000.*The path given does not show that size $globex_size extends size 2/s, 'another path');
+($bit = $request) =~ s/\n$globex_size\n/\n1000\n/;
+like(fails('acme', "SELECT provenance.cosign_request('$bit')"), qr/55000.*has no good signature by a key that the partner has now/s, 'another checkpoint');
+my $cosigned = psql('acme', "SELECT provenance.cosign_request('$request')");
+is(psql('globex', "SELECT provenance.size(provenance.add_cosignature('$cosigned')), provenance.witnessed($globex_size)"), "$globex_size|t", 'the request of the right size is cosigned');
+export(0);
+like(merge(), qr/^no error/, 'and the bundle with the cosignature is merged');
+is(psql('acme', q{SELECT size, entries > 0 FROM provenance.partner WHERE name = 'globex'}), "$globex_size|t", 'with its entries');
+like(psql('acme', "SELECT provenance.cosign('globex')"), qr/ acme\.example /, 'what was merged can be cosigned too');
+my $since = $globex_size;
+$globex_size = psql('globex', 'SELECT provenance.size(provenance.seal())');
+cmp_ok($globex_size, '>', $since, 'the exports are entries');
+psql('globex', "SELECT provenance.add_cosignature('" . psql('acme', "SELECT provenance.cosign_request('" . psql('globex', 'SELECT provenance.witness_request()') . "')") . "')");
+export($since);
+like(merge(), qr/^no error/, 'the next bundle');
+is(psql('acme', q{SELECT size FROM provenance.partner WHERE name = 'globex'}), $globex_size, 'extends the first');
+is(psql('acme', q{SELECT count(*) FROM provenance.verify()}), '0', 'and acme verifies');
+
+# a line that somebody wrote into the table is not handed on
+psql('globex', "SET session_replication_role = replica; UPDATE provenance.checkpoint_cosignature SET line = '$cosigned' WHERE size = $globex_size");
+export(0);
+like(merge(), qr/PB008/, 'a stored line that is not good is not exported');
+psql('globex', "SET session_replication_role = replica; DELETE FROM provenance.checkpoint_cosignature WHERE size = $globex_size");
+
 # --- a clone ------------------------------------------------------------------------------
 
 psql('globex', q{SELECT provenance.stop_worker(); SELECT pg_sleep(1.5)});
