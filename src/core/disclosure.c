@@ -102,9 +102,18 @@ is_hidden(uint32_t c)
 bool
 pv_text_plain(const uint8_t *s, size_t len)
 {
-	if (len == 0 || s[0] == ' ' || s[len - 1] == ' ' || !pv_utf8_valid((const char *) s, len))
+	size_t		ascii = 0;
+
+	if (len == 0 || s[0] == ' ' || s[len - 1] == ' ')
 		return false;
-	for (size_t i = 0; i < len;)
+	/* most text is all ASCII, and done after one pass */
+	while (ascii < len && s[ascii] >= 0x20 && s[ascii] < 0x7F)
+		ascii++;
+	if (ascii == len)
+		return true;
+	if (!pv_utf8_valid((const char *) s + ascii, len - ascii))
+		return false;
+	for (size_t i = ascii; i < len;)
 	{
 		uint32_t	c = s[i++];
 		int			more = c >= 0xF0 ? 3 : c >= 0xE0 ? 2 : c >= 0xC0 ? 1 : 0;
