@@ -38,6 +38,12 @@ extern void json_head(const char *kind, const char *file, bool holds);
 /* A file as a whole, for the small formats; NULL: f is set. */
 extern uint8_t *read_small(const char *path, size_t max, size_t *len, Fault *f);
 
+/*
+ * The same of a text, without the line end that psql adds to a value that ends
+ * in one: such a text never ends in an empty line.
+ */
+extern uint8_t *read_text(const char *path, size_t max, size_t *len, Fault *f);
+
 /* A leaf in a file: its 82 bytes, or those in hexadecimal, as psql prints a bytea. */
 extern Verdict read_leaf(const char *path, uint8_t leaf[82], Fault *f);
 

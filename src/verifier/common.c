@@ -25,6 +25,16 @@ read_small(const char *path, size_t max, size_t *len, Fault *f)
 	return data;
 }
 
+uint8_t *
+read_text(const char *path, size_t max, size_t *len, Fault *f)
+{
+	uint8_t    *data = read_small(path, max + 1, len, f);
+
+	if (data != NULL && *len >= 2 && data[*len - 1] == '\n' && data[*len - 2] == '\n')
+		(*len)--;
+	return data;
+}
+
 Verdict
 read_leaf(const char *path, uint8_t leaf[PV_LEAF_LEN], Fault *f)
 {

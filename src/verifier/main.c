@@ -31,6 +31,7 @@ typedef struct Subcommand
 } Subcommand;
 
 static const Subcommand subcommands[] = {
+	{"bundle", command_bundle, OPT_WITNESS | OPT_SINCE | OPT_VALUES, 1, MAX_OPERANDS},
 	{"proof", command_proof, OPT_WITNESS | OPT_SINCE | OPT_VALUES | OPT_LEAF, 1, 1},
 	{"disclosure", command_disclosure, OPT_WITNESS | OPT_SINCE | OPT_VALUES, 1, MAX_OPERANDS},
 	{"tiles", command_tiles, OPT_WITNESS | OPT_SINCE, 1, 1},
@@ -42,6 +43,8 @@ static const char help[] =
 "that database.\n"
 "\n"
 "Usage:\n"
+"  provenance-verify bundle --key VKEY [options] FILE...\n"
+"      what COPY wrote of export_bundle(), as text, csv or binary; - is stdin\n"
 "  provenance-verify disclosure --key VKEY [options] FILE...\n"
 "      one entry for a person, with its values\n"
 "  provenance-verify proof --key VKEY [options] --leaf FILE PROOF\n"

@@ -12,7 +12,7 @@
 #include <string.h>
 
 #include "core/disclosure.h"
-#include "verifier/input.h"
+#include "verifier/fields.h"
 
 typedef struct Proven
 {
@@ -126,65 +126,6 @@ verify_disclosure(Command *c, const uint8_t *data, size_t len, uint8_t *scratch,
 	return check_since(&c->trust, &p->cp, f);
 }
 
-/* The names of those fields that are withheld, or of those that are not. */
-static void
-put_names(const char *label, const pv_disclosed *fields, size_t n, bool withheld)
-{
-	const char *between = "";
-
-	printf("%s: ", label);
-	for (size_t i = 0; i < n; i++)
-	{
-		if (fields[i].withheld != withheld)
-			continue;
-		fputs(between, stdout);
-		put_shown(fields[i].name.s, fields[i].name.len);
-		between = ", ";
-	}
-	puts(*between == '\0' ? "nothing." : ".");
-}
-
-static void
-put_values(const pv_disclosed *fields, size_t n)
-{
-	for (size_t i = 0; i < n; i++)
-	{
-		if (fields[i].withheld)
-			continue;
-		fputs("    ", stdout);
-		put_shown(fields[i].name.s, fields[i].name.len);
-		if (fields[i].value.data == NULL)
-			fputs(" is NULL", stdout);
-		else
-		{
-			fputs(" = ", stdout);
-			put_shown(fields[i].value.data, fields[i].value.len);
-		}
-		putchar('\n');
-	}
-}
-
-static void
-json_fields(const char *name, const pv_disclosed *fields, size_t n, bool values)
-{
-	json_begin(name, '[');
-	for (size_t i = 0; i < n; i++)
-	{
-		json_begin(NULL, '{');
-		json_text("name", fields[i].name.s, fields[i].name.len);
-		json_bool("withheld", fields[i].withheld);
-		if (values && !fields[i].withheld)
-		{
-			if (fields[i].value.data == NULL)
-				json_null("value");
-			else
-				json_text("value", fields[i].value.data, fields[i].value.len);
-		}
-		json_end('}');
-	}
-	json_end(']');
-}
-
 static void
 report_disclosure(const Command *c, const char *file, const Proven *p, bool values)
 {
@@ -207,9 +148,9 @@ report_disclosure(const Command *c, const char *file, const Proven *p, bool valu
 	printf("%s holds.\n", show(file, strlen(file), text));
 	put_entry_head(p, &d->leaf, c);
 	fputs("It is an entry of table ", stdout);
-	put_shown(d->shape.schema.s, d->shape.schema.len);
+	put_name(d->shape.schema.s, d->shape.schema.len);
 	putchar('.');
-	put_shown(d->shape.table.s, d->shape.table.len);
+	put_name(d->shape.table.s, d->shape.table.len);
 	puts(".");
 	put_names("Disclosed", d->fields, d->nfields, false);
 	if (values)
@@ -237,7 +178,7 @@ one_file(Command *c, const char *file, bool values, bool want_disclosure)
 	const char *kind = want_disclosure ? "disclosure" : "proof";
 	Fault		f = {VERDICT_HOLDS, 0, ""};
 	size_t		len;
-	uint8_t    *data = read_small(file, PV_DISCLOSURE_MAX_LEN, &len, &f);
+	uint8_t    *data = read_text(file, PV_DISCLOSURE_MAX_LEN, &len, &f);
 	uint8_t    *scratch = NULL;
 	uint8_t		leaf_bytes[PV_LEAF_LEN];
 	pv_leaf		leaf;

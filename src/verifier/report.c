@@ -141,6 +141,25 @@ put_shown(const void *data, size_t len)
 	putchar('"');
 }
 
+void
+put_name(const void *data, size_t len)
+{
+	const uint8_t *s = data;
+	bool		word = shown_plain(s, len);
+
+	for (size_t i = 0; i < len && word; i++)
+		word = s[i] >= 0x80 || s[i] == '_' || s[i] == '-' || (s[i] >= '0' && s[i] <= '9') ||
+			(s[i] >= 'A' && s[i] <= 'Z') || (s[i] >= 'a' && s[i] <= 'z');
+	if (word)
+	{
+		fwrite(s, 1, len, stdout);
+		return;
+	}
+	putchar('"');
+	put_escaped(s, len);
+	putchar('"');
+}
+
 /* Civil date of a day counted from 1970-01-01, proleptic Gregorian. */
 static void
 civil(int64_t day, int64_t *year, int *month, int *mday)

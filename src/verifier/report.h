@@ -48,6 +48,9 @@ extern const char *show(const void *data, size_t len, char out[SHOW_MAX]);
 /* The same to stdout, of any length. */
 extern void put_shown(const void *data, size_t len);
 
+/* A name within a sentence: in quotes if it is not a word. */
+extern void put_name(const void *data, size_t len);
+
 /* "2026-01-02 03:04:05.678901 UTC"; JSON: "2026-01-02T03:04:05.678901Z" */
 #define TIME_MAX 64
 extern const char *show_time(int64_t microseconds, bool json, char out[TIME_MAX]);

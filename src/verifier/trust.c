@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "verifier/input.h"
+#include "verifier/command.h"
 
 Verdict
 trust_add(Trust *t, bool witness, const char *vkey, Fault *f)
@@ -47,15 +47,16 @@ trust_since(Trust *t, const char *path, Fault *f)
 {
 	char		text[SHOW_MAX];
 	size_t		len;
-	int			error;
 	Signed		s;
 	pv_status	status;
 
-	t->since_note = input_file(path, PV_CHECKPOINT_MAX_LEN, &len, &error);
-	if (t->since_note == NULL && error != 0)
-		return fault_set(f, VERDICT_UNREADABLE, "%s: %s", show(path, strlen(path), text), strerror(error));
+	t->since_note = read_text(path, PV_CHECKPOINT_MAX_LEN, &len, f);
 	if (t->since_note == NULL)
-		return fault_set(f, VERDICT_FAILS, "%s is longer than a checkpoint", show(path, strlen(path), text));
+	{
+		Fault		why = *f;
+
+		return fault_set(f, why.verdict, "%s: %s", show(path, strlen(path), text), why.text);
+	}
 	status = pv_checkpoint_parse(t->since_note, len, &t->since);
 	if (status != PV_OK)
 		return fault_set(f, VERDICT_FAILS, "%s is not a checkpoint: %s", show(path, strlen(path), text),
