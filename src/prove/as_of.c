@@ -198,18 +198,21 @@ read_sealed(AsOf *as)
 	{
 		bool		isnull;
 		int64		leaf;
+		Datum		row_id;
 
 		CHECK_FOR_INTERRUPTS();
-		/* not null all of them; the image comes after */
+		/* none is null unless somebody dropped the constraint; the image comes after */
 		if (DatumGetInt32(heap_getattr(tup, A_ENTRY_TABLE, desc, &isnull)) != as->target->table->table_id)
 			continue;
 		leaf = leaf_of(as, DatumGetInt64(heap_getattr(tup, A_ENTRY_SEQ, desc, &isnull)));
 		if (leaf < 0 || leaf >= as->size)
 			continue;
+		row_id = heap_getattr(tup, A_ENTRY_ROW_ID, desc, &isnull);
+		if (isnull)
+			prove_log_damaged(leaf);
 		put_version(as, DatumGetInt16(heap_getattr(tup, A_ENTRY_OP, desc, &isnull)),
 					DatumGetTimestampTz(heap_getattr(tup, A_ENTRY_CHANGED_AT, desc, &isnull)),
-					DatumGetUUIDP(heap_getattr(tup, A_ENTRY_ROW_ID, desc, &isnull))->data,
-					leaf, &tup->t_self);
+					DatumGetUUIDP(row_id)->data, leaf, &tup->t_self);
 	}
 	prov_scan_end(&scan);
 }

@@ -48,6 +48,12 @@ prov_salter(void)
 void
 prov_check(pv_status status)
 {
+	if (status == PV_E_STORAGE)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_CORRUPTED),
+				 errmsg("the stored log is damaged"),
+				 errdetail("A stored hash is missing, or cannot be read."),
+				 errhint("SELECT * FROM provenance.verify_log() says more.")));
 	if (status != PV_OK)
 		ereport(ERROR,
 				(errcode(status == PV_E_CRYPTO ? ERRCODE_EXTERNAL_ROUTINE_EXCEPTION : ERRCODE_INTERNAL_ERROR),

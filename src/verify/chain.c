@@ -34,7 +34,7 @@
 typedef struct TableEvent
 {
 	int32		table_id;
-	int			op;				/* truncate, tag, erase */
+	int			op;				/* truncate, tag, untag, erase */
 	int64		position;
 } TableEvent;
 
@@ -59,6 +59,7 @@ typedef struct TableGroup
 	TableEvent *events;			/* of this table, by position */
 	int64		nevents;
 	int64		last_tag;		/* position; -1: none */
+	int64		last_untag;
 	int64		last_erase;
 
 	TableRows  *rows;
@@ -136,7 +137,7 @@ chain_add(ChainSort *c, const ProvEntry *entry, const LeafItem *leaf, bool hash_
 		prov_check(pv_sha256(prov_hasher(), entry->image, entry->image_len, &digest));
 		memcpy(item.digest, digest.b, sizeof(item.digest));
 	}
-	if (entry->op == PV_OP_TRUNCATE || entry->op == PV_OP_TAG || entry->op == PV_OP_ERASE)
+	if (entry->op == PV_OP_TRUNCATE || entry->op == PV_OP_TAG || entry->op == PV_OP_UNTAG || entry->op == PV_OP_ERASE)
 		add_event(c, &item);
 
 	SET_VARSIZE(&datum.v, sizeof(datum.bytes));
@@ -475,28 +476,29 @@ begin_group(ChainSort *c, TableGroup *g, int32 table_id, bool has_entries)
 
 	memset(g, 0, sizeof(*g));
 	g->state = table_state(v, table_id);
-	g->last_tag = g->last_erase = -1;
+	g->last_tag = g->last_untag = g->last_erase = -1;
 	if (v->identity != NULL)
 		g->has_own_id = pv_row_identity(prov_hasher(), v->identity->row_key, (uint32) table_id, NULL, 0, g->own_id) == PV_OK;
 
 	while (i < c->nevents && c->events[i].table_id != table_id)
 		i++;
 	g->events = &c->events[i];
-	for (; i < c->nevents && c->events[i].table_id == table_id; i++)
+	for (; i < c->nevents && c->events[i].table_id == table_id; i++, g->nevents++)
 	{
-		g->nevents++;
 		if (c->events[i].op == PV_OP_TAG)
 			g->last_tag = c->events[i].position;
+		else if (c->events[i].op == PV_OP_UNTAG)
+			g->last_untag = c->events[i].position;
 		else if (c->events[i].op == PV_OP_ERASE)
 			g->last_erase = c->events[i].position;
 	}
-
 	if (g->state->table == NULL)
 	{
 		verify_finding(v, "registry_missing", SEV_ERROR, psprintf("table %d", table_id), -1, -1,
 					   "The ledger has entries of a table that its registry does not know.");
 		return;
 	}
+	verify_registry_row(v, g->state, g->last_tag, g->last_untag);
 	if (!g->state->tagged)
 		return;
 	if (!has_entries)
@@ -529,7 +531,7 @@ check_group(ChainSort *c, int32 table_id, bool has_entries)
 {
 	Verify	   *v = c->v;
 	MemoryContext old;
-	TableGroup		g;
+	TableGroup	g;
 	int64		n = 0;
 
 	begin_group(c, &g, table_id, has_entries);

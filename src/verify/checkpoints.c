@@ -113,9 +113,12 @@ read_keys(Verify *v)
 	return keys;
 }
 
-/* Marks the keys that a column of one of the extension's own tables names. */
+/*
+ * Marks the keys of which the rows of one of the extension's own tables, each
+ * an entry, say since when they are the log's.
+ */
 static void
-mark_recorded(LogKeys *keys, ProvRel rel, AttrNumber vkey_attno)
+mark_recorded(LogKeys *keys, ProvRel rel, AttrNumber vkey_attno, AttrNumber incarnation_attno, AttrNumber size_attno)
 {
 	TupleDesc	desc = prov_tupdesc(rel);
 	ProvScan	scan;
@@ -124,13 +127,29 @@ mark_recorded(LogKeys *keys, ProvRel rel, AttrNumber vkey_attno)
 	prov_scan_begin_ordered(&scan, rel, keys->v->snapshot, 0, NULL);
 	while (HeapTupleIsValid(tup = prov_scan_next(&scan, ForwardScanDirection)))
 	{
-		bool		isnull;
-		Datum		d = heap_getattr(tup, vkey_attno, desc, &isnull);
-		char	   *vkey = isnull ? NULL : TextDatumGetCString(d);
+		bool		nulls[3];
+		Datum		d = heap_getattr(tup, vkey_attno, desc, &nulls[0]);
+		Datum		incarnation = heap_getattr(tup, incarnation_attno, desc, &nulls[1]);
+		Datum		size = heap_getattr(tup, size_attno, desc, &nulls[2]);
+		char	   *vkey;
+		bool		found = false;
 		int			i;
 
+		if (nulls[0] || nulls[1] || nulls[2])
+			continue;			/* which its own history does not say */
+		vkey = TextDatumGetCString(d);
 		for (i = 0; i < keys->n; i++)
-			keys->recorded[i] |= vkey != NULL && strcmp(keys->vkeys[i], vkey) == 0;
+		{
+			if (strcmp(keys->vkeys[i], vkey) != 0)
+				continue;
+			found = true;
+			keys->recorded[i] |= keys->incarnations[i] == DatumGetInt32(incarnation) &&
+				keys->sizes[i] == DatumGetInt64(size);
+		}
+		if (!found)
+			verify_finding(keys->v, "key_missing", SEV_ERROR, "log_key", -1, -1,
+						   "An entry of the log tells of the key %s, which is not among the log's keys.",
+						   verify_text(vkey, strlen(vkey)));
 	}
 	prov_scan_end(&scan);
 }
@@ -138,8 +157,8 @@ mark_recorded(LogKeys *keys, ProvRel rel, AttrNumber vkey_attno)
 static void
 collect_recorded(void *arg)
 {
-	mark_recorded(arg, PROV_KEY_HANDOVER, A_HAND_NEW);
-	mark_recorded(arg, PROV_INCARNATION, A_INC_VKEY);
+	mark_recorded(arg, PROV_KEY_HANDOVER, A_HAND_NEW, A_HAND_INCARNATION, A_HAND_SINCE_SIZE);
+	mark_recorded(arg, PROV_INCARNATION, A_INC_VKEY, A_INC_N, A_INC_SINCE_SIZE);
 }
 
 /* Every key but that of setup() came with an entry that names it. */
@@ -164,7 +183,8 @@ check_recorded(Verify *v, LogKeys *keys)
 			first = false;
 		else
 			verify_finding(v, "key_unrecorded", SEV_ERROR, "log_key", -1, -1,
-						   "No entry of the log says how the key %s came about.", keys->vkeys[i]);
+						   "No entry of the log says that the key %s came about as log_key has it.",
+						   verify_text(keys->vkeys[i], strlen(keys->vkeys[i])));
 	}
 }
 

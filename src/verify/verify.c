@@ -10,6 +10,7 @@
 
 #include "access/relation.h"
 #include "catalog/pg_class.h"
+#include "commands/trigger.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
@@ -18,6 +19,7 @@
 
 #include "compat.h"
 #include "ledger/row_image.h"
+#include "ledger/triggers.h"
 #include "verify/verify.h"
 
 PG_FUNCTION_INFO_V1(provenance_verify_row);
@@ -62,6 +64,12 @@ find_target(Verify *v, Oid relid)
 	if (!verify_try(v, read_target, &task))
 	{
 		verify_finding(v, "unreadable", SEV_ERROR, "registry", -1, -1, "The registry cannot be read: %s", v->fault);
+		return NULL;
+	}
+	if (task.table == NULL && OidIsValid(get_trigger_oid(task.root, PROV_ROW_TRIGGER, true)))
+	{
+		verify_finding(v, "registry_missing", SEV_ERROR, get_rel_name(task.root), -1, -1,
+					   "The table has the trigger of a tagged table, and the registry does not know it.");
 		return NULL;
 	}
 	if (task.table == NULL)

@@ -137,6 +137,10 @@ is(psql('SELECT count(*) FROM provenance.verify()'), '0', 'it verifies');
 
 psql("INSERT INTO provenance.log_key VALUES (1, 3, 'crm.example+00000000+AAAA', now())");
 is(psql('SELECT code FROM provenance.verify_log()'), 'key_unrecorded', 'a key that no entry speaks of');
+is(psql(q{BEGIN; SET LOCAL session_replication_role = replica; UPDATE provenance.log_key SET since_size = since_size + 100 WHERE since_size > 3;
+	SELECT DISTINCT code FROM provenance.verify_log(); ROLLBACK}), 'key_unrecorded', 'a key whose beginning was put off');
+is(psql(q{BEGIN; SET LOCAL session_replication_role = replica; DELETE FROM provenance.log_key WHERE vkey = provenance.verifier_key();
+	SELECT string_agg(DISTINCT code, ' ' ORDER BY code) FROM provenance.verify_log(); ROLLBACK}) =~ /key_missing/, 1, 'a key removed');
 psql(q{ALTER TABLE provenance.log_key DISABLE TRIGGER ALL; DELETE FROM provenance.log_key WHERE since_size = 3;
 	ALTER TABLE provenance.log_key ENABLE TRIGGER provenance_refuse, ENABLE REPLICA TRIGGER provenance_foreign, ENABLE REPLICA TRIGGER provenance_foreign_truncate});
 

@@ -233,6 +233,8 @@ my @rounds = (
 	[ 'column changed behind the guard', "$no_guard; ALTER TABLE crm.contact ALTER COLUMN name TYPE varchar(100)", 'shape_stale guard_disabled', '=' ],
 	[ 'key dropped behind the guard', "$no_guard; ALTER TABLE crm.contact DROP CONSTRAINT contact_pkey", 'shape_stale guard_disabled', '=' ],
 	[ 'registry row removed', "DELETE FROM provenance.registry WHERE table_id = 1", 'registry_missing' ],
+	[ 'untagged in the registry, and a row changed', "UPDATE provenance.registry SET untagged_at = now() WHERE table_id = 1; ALTER TABLE crm.contact DISABLE TRIGGER ALL; UPDATE crm.contact SET name = 'forged' WHERE id = 20; ALTER TABLE crm.contact ENABLE TRIGGER ALL",
+		'registry_differs row_differs' ],
 	[ 'registry names another table', "UPDATE provenance.registry SET schema_name = 'pg_catalog', table_name = 'pg_class' WHERE table_id = 1", 'row_missing' ],
 	[ 'columns excluded in the registry', "UPDATE provenance.registry SET exclude = '{email}' WHERE table_id = 1", 'shape_stale' ],
 );
