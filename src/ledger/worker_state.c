@@ -94,10 +94,11 @@ change_row(const Change *change)
 		put_self(values);
 		changed = true;
 	}
-	if (change->signer &&
-		strcmp(TextDatumGetCString(values[A_WS_SIGNER - 1]), change->signer) != 0)
+	if (change->signer && (nulls[A_WS_SIGNER - 1] ||
+						   strcmp(TextDatumGetCString(values[A_WS_SIGNER - 1]), change->signer) != 0))
 	{
 		values[A_WS_SIGNER - 1] = CStringGetTextDatum(change->signer);
+		nulls[A_WS_SIGNER - 1] = false;
 		changed = true;
 	}
 	if (change->error)
@@ -233,5 +234,7 @@ provenance_signer(PG_FUNCTION_ARGS)
 		PG_RETURN_TEXT_P(cstring_to_text("stopped: this database was restored or copied, "
 										 "and the signer has not looked at its state since; "
 										 "seal() says how to go on"));
+	if (nulls[A_WS_SIGNER - 1])
+		PG_RETURN_NULL();		/* the constraint was dropped */
 	PG_RETURN_DATUM(values[A_WS_SIGNER - 1]);
 }
