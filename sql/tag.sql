@@ -112,7 +112,6 @@ SELECT provenance.tag('arguments', exclude => '{ctid}');	-- fails
 SELECT provenance.tag('arguments', exclude => '{NULL}');	-- fails
 SELECT provenance.tag('arguments', mode => 'both');	-- fails
 SELECT provenance.tag('arguments', baseline => 'tomorrow');	-- fails
-SELECT provenance.tag('arguments', baseline => 'later');	-- fails
 
 -- One SQLSTATE for each kind of reason.
 \set VERBOSITY sqlstate
@@ -126,7 +125,6 @@ SELECT provenance.tag('contact');	-- fails
 SELECT provenance.tag('arguments', subject => 'nobody');	-- fails
 SELECT provenance.tag('arguments', exclude => '{a}');	-- fails
 SELECT provenance.tag('arguments', mode => 'both');	-- fails
-SELECT provenance.tag('arguments', baseline => 'later');	-- fails
 \set VERBOSITY default
 SELECT * FROM crm.entries();
 

@@ -10,6 +10,9 @@
  * log", has the rules. It is read off the tuple headers, which the trigger's
  * slots point to in the page: versions of a running transaction are not pruned.
  *
+ * Of a table whose rows get their baselines later, the row as it was is
+ * recorded before its change: ledger/candidate.h.
+ *
  * Memory: what a row needs lies in a context that is reset after each. Where
  * output functions of users run, and so might change a tagged table
  * themselves, each row has a context of its own.
@@ -66,10 +69,13 @@ static void
 capture_delete(ProvTarget *target, TriggerData *td)
 {
 	pv_value   *key = palloc(sizeof(pv_value) * target->layout->nkeys);
+	CommandId	cid = HeapTupleHeaderGetCmax(td->tg_trigtuple->t_data);
 
+	if (prov_needs_candidate(target, td->tg_trigtuple))
+		prov_record_candidate(target, td->tg_relation->rd_rel->relowner, td->tg_trigslot, cid);
 	prov_key_values(target->layout, td->tg_relation->rd_rel->relowner, td->tg_trigslot, key);
 	prov_record_row(target, PV_OP_DELETE, key, key,
-					PROV_ORDER(HeapTupleHeaderGetCmax(td->tg_trigtuple->t_data), ORDER_END));
+					PROV_ORDER(cid, ORDER_END));
 }
 
 static void
@@ -79,8 +85,13 @@ capture_update(ProvTarget *target, TriggerData *td)
 	pv_value   *values = palloc(sizeof(pv_value) * layout->ncolumns);
 	pv_value   *key = palloc(sizeof(pv_value) * layout->nkeys);
 	pv_value   *old_key = palloc(sizeof(pv_value) * layout->nkeys);
-	int64		order = PROV_ORDER(HeapTupleHeaderGetCmin(td->tg_newtuple->t_data), ORDER_END);
+	CommandId	cid = HeapTupleHeaderGetCmin(td->tg_newtuple->t_data);
+	int64		order = PROV_ORDER(cid, ORDER_END);
 	bool		key_changed;
+
+	/* whatever has changed: the version that the worker would have found is gone */
+	if (prov_needs_candidate(target, td->tg_trigtuple))
+		prov_record_candidate(target, td->tg_relation->rd_rel->relowner, td->tg_trigslot, cid);
 
 	if (!prov_row_changes(layout, td->tg_relation->rd_rel->relowner, td->tg_trigslot, td->tg_newslot,
 						  values, &key_changed, old_key))

@@ -5,7 +5,8 @@
  * triggers and records the rows that are there as baseline entries, all in the
  * caller's transaction. From its ShareRowExclusiveLock on (partitions
  * included) nobody else writes the table, so what the latest snapshot sees is
- * what the triggers will not see.
+ * what the triggers will not see. With baseline => 'later' it only marks the
+ * table as one whose baselines are still to come (ledger/baseline.h).
  *
  * A table tagged again keeps its ledger id, and with it the chains of its
  * rows, if its key has the same columns as before; else it gets a new one. The
@@ -43,6 +44,7 @@
 #include "compat.h"
 #include "ledger/record.h"
 #include "ledger/triggers.h"
+#include "ledger/worker.h"
 #include "types/types.h"
 
 PG_FUNCTION_INFO_V1(provenance_tag);
@@ -214,7 +216,8 @@ provenance_tag(PG_FUNCTION_ARGS)
 	const char *values[5];
 	int32		shape_id;
 	bool		is_new;
-	int64		n;
+	bool		later;
+	int64		n = 0;
 
 	if (PG_ARGISNULL(0) || PG_ARGISNULL(2) || PG_ARGISNULL(3) || PG_ARGISNULL(4) || PG_ARGISNULL(5))
 		ereport(ERROR,
@@ -236,6 +239,7 @@ provenance_tag(PG_FUNCTION_ARGS)
 					 errmsg("table \"%s\" is tagged already", RelationGetRelationName(rel))));
 		/* dropped, and created again under its name, or its trigger is lost */
 		before->untagged_at = GetCurrentTimestamp();
+		prov_phase_end(before->table_id, before->relid);
 		write_registry(before, true, exclude_array(before));
 	}
 	/* only the very table goes on where it stopped */
@@ -255,11 +259,8 @@ provenance_tag(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("unknown mode \"%s\"", mode),
 				 errhint("Modes are \"track\" and \"append_only\".")));
-	if (strcmp(baseline, "later") == 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("baseline \"later\" is not supported yet")));
-	if (strcmp(baseline, "now") != 0)
+	later = strcmp(baseline, "later") == 0;
+	if (!later && strcmp(baseline, "now") != 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("unknown baseline \"%s\"", baseline),
@@ -289,13 +290,18 @@ provenance_tag(PG_FUNCTION_ARGS)
 	values[4] = OidOutputFunctionCall(F_ARRAY_OUT, PointerGetDatum(exclude));
 	prov_record_event(layout, shape_id, PV_OP_TAG, values);
 	prov_layout_free(layout);
+	if (later)
+		prov_phase_begin(table.table_id, relid);
 
 	/* DDL refuses a table that is open in the session; the locks stay */
 	owner = rel->rd_rel->relowner;
 	relation_close(rel, NoLock);
 	prov_triggers_create(relid, table.table_id);
 	CommandCounterIncrement();
-	n = record_baselines(relid, table.table_id);
+	if (later)
+		prov_start_worker_at_commit();
+	else
+		n = record_baselines(relid, table.table_id);
 	grant_seal(owner);
 	PG_RETURN_INT64(n);
 }
@@ -327,6 +333,7 @@ provenance_untag(PG_FUNCTION_ARGS)
 	table->schema = get_namespace_name(RelationGetNamespace(rel));
 	table->table = pstrdup(RelationGetRelationName(rel));
 	table->untagged_at = GetCurrentTimestamp();
+	prov_phase_end(table->table_id, relid);
 	write_registry(table, true, exclude_array(table));
 	relation_close(rel, NoLock);
 	prov_triggers_drop(relid);

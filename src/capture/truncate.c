@@ -168,6 +168,8 @@ after(Relation rel, ProvTarget *target)
 	values[0] = target->layout->schema;
 	values[1] = target->layout->table;
 	prov_record_event(target->layout, target->shape_id, PV_OP_TRUNCATE, values);
+	/* the rows whose baselines were still to come are gone */
+	prov_phase_end(target->layout->table_id, RelationGetRelid(rel));
 	if (u != NULL)
 		u->recorded = true;
 }

@@ -24,6 +24,7 @@
  */
 #include "postgres.h"
 
+#include "access/heapam.h"
 #include "access/htup_details.h"
 #include "access/relation.h"
 #include "access/stratnum.h"
@@ -58,6 +59,7 @@ static const RelDef rel_defs[PROV_NRELS] = {
 	[PROV_SHAPE] = {"shape", {A_SHAPE_ID, 0}},
 	[PROV_CONTEXT] = {"context", {A_CTX_ID, 0}},
 	[PROV_ENTRY] = {"entry", {A_ENTRY_XID, A_ENTRY_SEQ}},
+	[PROV_BASELINE_PHASE] = {"baseline_phase", {A_PHASE_TABLE, 0}},
 	[PROV_LEAF_RUN] = {"leaf_run", {A_RUN_FIRST, 0}},
 	[PROV_SEQ_BLOCK] = {"seq_block", {A_BLOCK_BLOCK, A_BLOCK_FIRST}},
 	[PROV_TREE_NODE] = {"tree_node", {A_NODE_LEVEL, A_NODE_INDEX}},
@@ -345,6 +347,12 @@ prov_update(ProvWriter *w, HeapTuple oldtup, Datum *values, bool *nulls)
 
 	CatalogTupleUpdateWithInfo(w->rel, &oldtup->t_self, tup, w->indexes);
 	heap_freetuple(tup);
+}
+
+void
+prov_delete(ProvWriter *w, HeapTuple tup)
+{
+	simple_heap_delete(w->rel, &tup->t_self);
 }
 
 void

@@ -32,6 +32,7 @@
 #include "utils/snapmgr.h"
 
 #include "compat.h"
+#include "ledger/candidate.h"
 #include "ledger/heads.h"
 #include "types/types.h"
 
@@ -53,6 +54,7 @@ typedef struct TableHead
 	ItemPointerData tid;
 	ProvHead	head;			/* of the table's own chain */
 	int64		truncated_leaf; /* -1: never */
+	int64		tagged_leaf;	/* -1: not yet */
 	int64		entries;
 	uint8		row_id[PV_ROW_ID_LEN];	/* of the table's own chain */
 } TableHead;
@@ -153,7 +155,7 @@ table_head(ProvHeads *heads, int32 table_id)
 	if (found)
 		return t;
 	memset((char *) t + sizeof(int32), 0, sizeof(TableHead) - sizeof(int32));
-	t->head.last_leaf = t->truncated_leaf = -1;
+	t->head.last_leaf = t->truncated_leaf = t->tagged_leaf = -1;
 	ItemPointerSetInvalid(&t->tid);
 	prov_check(pv_row_identity(prov_hasher(), heads->row_key, (uint32) table_id, NULL, 0, t->row_id));
 
@@ -168,6 +170,7 @@ table_head(ProvHeads *heads, int32 table_id)
 		t->head.last_leaf = DatumGetInt64(values[A_THEAD_LAST_LEAF - 1]);
 		t->head.hash = *DatumGetHashP(values[A_THEAD_HASH - 1]);
 		t->truncated_leaf = DatumGetInt64(values[A_THEAD_TRUNCATED - 1]);
+		t->tagged_leaf = DatumGetInt64(values[A_THEAD_TAGGED - 1]);
 		t->entries = DatumGetInt64(values[A_THEAD_ENTRIES - 1]);
 		heap_freetuple(tup);
 	}
@@ -256,6 +259,7 @@ flush_tables(ProvHeads *heads)
 		values[A_THEAD_TABLE - 1] = Int32GetDatum(t->table_id);
 		values[A_THEAD_LAST_LEAF - 1] = Int64GetDatum(t->head.last_leaf);
 		values[A_THEAD_TRUNCATED - 1] = Int64GetDatum(t->truncated_leaf);
+		values[A_THEAD_TAGGED - 1] = Int64GetDatum(t->tagged_leaf);
 		values[A_THEAD_ENTRIES - 1] = Int64GetDatum(t->entries);
 		values[A_THEAD_HASH - 1] = HashPGetDatum(&t->head.hash);
 		write_head(&heads->table_writer, &t->tid, values, nulls);
@@ -393,6 +397,14 @@ prov_chain_end(const ProvChain *chain)
 	return chain->row->head.last_leaf > chain->table->truncated_leaf ? &chain->row->head : NULL;
 }
 
+bool
+prov_chain_surplus(const ProvChain *chain)
+{
+	const TableHead *t = chain->table;
+
+	return chain->row != NULL && prov_candidate_surplus(chain->row->head.last_leaf, t->tagged_leaf, t->truncated_leaf);
+}
+
 void
 prov_chain_extend(ProvChain *chain, const ProvEntry *entry, int64 leaf, const pv_hash *hash)
 {
@@ -403,6 +415,8 @@ prov_chain_extend(ProvChain *chain, const ProvEntry *entry, int64 leaf, const pv
 	t->entries++;
 	if (entry->op == PV_OP_TRUNCATE)
 		t->truncated_leaf = leaf;
+	else if (entry->op == PV_OP_TAG)
+		t->tagged_leaf = leaf;
 	if (chain->row != NULL)
 	{
 		chain->row->dirty = true;

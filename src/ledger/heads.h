@@ -36,6 +36,9 @@ extern void prov_heads_load(ProvHeads *heads, const ProvEntry *entries, int n, P
 /* The end of the chain, NULL if it has none yet. */
 extern const ProvHead *prov_chain_end(const ProvChain *chain);
 
+/* Would a candidate that continues this chain now be surplus (candidate.h)? */
+extern bool prov_chain_surplus(const ProvChain *chain);
+
 /* The entry becomes the end of the chain, as that leaf. */
 extern void prov_chain_extend(ProvChain *chain, const ProvEntry *entry, int64 leaf, const pv_hash *hash);
 

@@ -104,10 +104,12 @@ extern void prov_run_scan_close(ProvRunScan *scan);
  * The entries not yet in the log that the snapshot sees, in the order in which
  * the sealer would take them (transactions by their greatest seq, within a
  * transaction by order number, then seq). Bounded memory (tuplesort). Entries
- * come without image; fetch it by (xid, seq).
+ * come without image; fetch it by (xid, seq). Candidate baselines that the
+ * sealer would drop are passed over, unless all entries are asked for.
  */
 typedef struct ProvUnsealedScan ProvUnsealedScan;
 extern ProvUnsealedScan *prov_unsealed_open(Snapshot snapshot);
+extern ProvUnsealedScan *prov_unsealed_open_all(Snapshot snapshot);
 extern bool prov_unsealed_next(ProvUnsealedScan *scan, ProvEntry *out);
 extern void prov_unsealed_close(ProvUnsealedScan *scan);
 

@@ -38,6 +38,9 @@
  * it after the former and before the latter. Two births of one key have an end
  * between them, hence different order numbers.
  *
+ * Candidate baselines (candidate.h) of capture come right before everything of
+ * their command; those of the worker stand where its transaction does.
+ *
  * Which entries. The sealer keeps the pg_snapshot S of its last batch; an entry
  * waits if it is visible now and its transaction was not over in S, that is, it
  * stands in S's list of running ones or is not below S's xmax. Both are ranges
@@ -85,6 +88,7 @@
 #include "utils/xid8.h"
 
 #include "compat.h"
+#include "ledger/candidate.h"
 #include "ledger/log.h"
 #include "ledger/order.h"
 
@@ -114,6 +118,7 @@ struct ProvUnsealedScan
 	MemoryContext context;
 	ProvSealState state;
 	int64		floor;
+	ProvCandidates *candidates; /* NULL: they are not told apart */
 	Tuplesortstate *sort;
 	TupleTableSlot *put;
 	TupleTableSlot *get;
@@ -345,6 +350,8 @@ put_entry(void *arg, HeapTuple tup, TupleDesc desc, int64 greatest)
 	memcpy(p.row_id, e.row_id, PV_ROW_ID_LEN);
 	memcpy(p.seed, e.seed, PV_SEED_LEN);
 	p.commitment = e.commitment;
+	if (scan->candidates != NULL && PROV_IS_CANDIDATE(&e))
+		prov_candidates_add(scan->candidates, &e);
 
 	ExecClearTuple(slot);
 	memset(slot->tts_isnull, false, S_NCOLUMNS * sizeof(bool));
@@ -389,8 +396,8 @@ sort_begin_reverse(TupleDesc desc)
 								prov_sort_memory(), NULL, TUPLESORT_RANDOMACCESS);
 }
 
-ProvUnsealedScan *
-prov_unsealed_open(Snapshot snapshot)
+static ProvUnsealedScan *
+open_scan(Snapshot snapshot, bool all)
 {
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "provenance unsealed",
 												  ALLOCSET_DEFAULT_SIZES);
@@ -404,6 +411,8 @@ prov_unsealed_open(Snapshot snapshot)
 		snapshot = RegisterSnapshot(snapshot);
 
 	scan->context = context;
+	if (!all)
+		scan->candidates = prov_candidates_begin();
 	prov_seal_state(snapshot, &scan->state);
 	TupleDescInitEntry(desc, S_GREATEST + 1, "greatest", INT8OID, -1, 0);
 	TupleDescInitEntry(desc, S_ORDER + 1, "order", INT8OID, -1, 0);
@@ -417,6 +426,8 @@ prov_unsealed_open(Snapshot snapshot)
 	/* to the end, from where it is read backwards */
 	while (tuplesort_skiptuples(scan->sort, PG_INT32_MAX, true))
 		;
+	if (!all)
+		prov_candidates_load(scan->candidates, snapshot);
 
 	if (IsMVCCSnapshot(snapshot))
 		UnregisterSnapshot(snapshot);
@@ -424,8 +435,20 @@ prov_unsealed_open(Snapshot snapshot)
 	return scan;
 }
 
-bool
-prov_unsealed_next(ProvUnsealedScan *scan, ProvEntry *out)
+ProvUnsealedScan *
+prov_unsealed_open(Snapshot snapshot)
+{
+	return open_scan(snapshot, false);
+}
+
+ProvUnsealedScan *
+prov_unsealed_open_all(Snapshot snapshot)
+{
+	return open_scan(snapshot, true);
+}
+
+static bool
+next_entry(ProvUnsealedScan *scan, ProvEntry *out)
 {
 	struct varlena *v;
 	PackedEntry p;
@@ -449,6 +472,15 @@ prov_unsealed_next(ProvUnsealedScan *scan, ProvEntry *out)
 	memcpy(out->seed, p.seed, PV_SEED_LEN);
 	out->commitment = p.commitment;
 	return true;
+}
+
+bool
+prov_unsealed_next(ProvUnsealedScan *scan, ProvEntry *out)
+{
+	while (next_entry(scan, out))
+		if (scan->candidates == NULL || prov_candidates_pass(scan->candidates, out))
+			return true;
+	return false;
 }
 
 void

@@ -142,6 +142,7 @@ build_target(Relation rel, int32 table_id)
 {
 	uint64		before = generation;
 	ProvTable  *table = prov_table_by_id(table_id, NULL);
+	ProvPhaseMark phase;
 	ProvLayout *layout;
 	ProvTarget *t;
 	bool		found;
@@ -161,12 +162,14 @@ build_target(Relation rel, int32 table_id)
 				 errmsg("table \"%s\" is not tagged", RelationGetRelationName(rel)),
 				 errdetail("The id %d is that of table \"%s.%s\".", table_id, table->schema, table->table)));
 
+	prov_phase_mark(table_id, &phase);
 	t = hash_search(targets, &layout->relid, HASH_ENTER, &found);
 	if (found)
 		MemoryContextSetParent(t->layout->cxt, TopTransactionContext);
 	MemoryContextSetParent(layout->cxt, CacheMemoryContext);
 	t->layout = layout;
 	t->append_only = table->append_only;
+	t->phase = phase;
 	t->shape_id = 0;
 	t->shape_subid = InvalidSubTransactionId;
 	t->valid = before == generation;
@@ -250,6 +253,30 @@ prov_record_row(const ProvTarget *target, int op, const pv_value *values, const 
 			   key, layout->nkeys, order_number);
 }
 
+bool
+prov_needs_candidate(const ProvTarget *target, HeapTuple old)
+{
+	const ProvPhaseMark *phase = &target->phase;
+
+	if (likely(!phase->running))
+		return false;
+	if (!TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetXmin(old->t_data)))
+		return true;
+	return TransactionIdIsCurrentTransactionId(phase->xid) && HeapTupleHeaderGetCmin(old->t_data) < phase->cid;
+}
+
+void
+prov_record_candidate(const ProvTarget *target, Oid owner, TupleTableSlot *slot, CommandId cid)
+{
+	ProvLayout *layout = target->layout;
+	pv_value   *values = palloc(sizeof(pv_value) * layout->ncolumns);
+	pv_value   *key = palloc(sizeof(pv_value) * layout->nkeys);
+
+	prov_row_values(layout, owner, slot, values);
+	prov_pick_key(layout, values, key);
+	prov_record_row(target, PV_OP_BASELINE, values, key, PROV_ORDER_CANDIDATE(cid));
+}
+
 void
 prov_record_event(const ProvLayout *layout, int32 shape_id, int op, const char *const *values)
 {
@@ -280,7 +307,8 @@ prov_record_rows(Relation rel, int32 table_id, int op)
 	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
 	TableScanDesc scan = table_beginscan(rel, snapshot, 0, NULL);
 	TupleTableSlot *slot = table_slot_create(rel, NULL);
-	int64		order_number = PROV_ORDER(GetCurrentCommandId(false), op == PV_OP_DELETE ? 1 : 2);
+	CommandId	cid = GetCurrentCommandId(false);
+	int64		order_number = PROV_ORDER(cid, op == PV_OP_DELETE ? 1 : 2);
 	int64		n = 0;
 
 	old = MemoryContextSwitchTo(row);
@@ -292,6 +320,8 @@ prov_record_rows(Relation rel, int32 table_id, int op)
 		CHECK_FOR_INTERRUPTS();
 		if (op == PV_OP_DELETE)
 		{
+			if (target.phase.running && prov_needs_candidate(&target, ExecFetchSlotHeapTuple(slot, false, NULL)))
+				prov_record_candidate(&target, owner, slot, cid);
 			prov_key_values(target.layout, owner, slot, key);
 			prov_record_row(&target, op, key, key, order_number);
 		}

@@ -13,6 +13,7 @@
 
 #include "utils/rel.h"
 
+#include "ledger/baseline.h"
 #include "ledger/row_image.h"
 
 typedef struct ProvTarget
@@ -20,6 +21,7 @@ typedef struct ProvTarget
 	Oid			relid;			/* hash key */
 	bool		valid;
 	bool		append_only;
+	ProvPhaseMark phase;		/* rows get their baselines later */
 	ProvLayout *layout;
 	int32		shape_id;		/* 0: to be looked up */
 	SubTransactionId shape_subid;	/* that looked it up or wrote it; 0 once committed */
@@ -45,6 +47,17 @@ extern void prov_record_row(const ProvTarget *target, int op, const pv_value *va
 							const pv_value *key, int64 order_number);
 
 /*
+ * While a table is in the phase of baseline => 'later': does a row that is
+ * being changed need a candidate baseline first? Not one that this transaction
+ * has written, unless it did so before it tagged the table. old: the version
+ * that is ended, with its header as it is in the page.
+ */
+extern bool prov_needs_candidate(const ProvTarget *target, HeapTuple old);
+
+/* Writes it: the row as it was before command cid. */
+extern void prov_record_candidate(const ProvTarget *target, Oid owner, TupleTableSlot *slot, CommandId cid);
+
+/*
  * Writes an event to the table's own chain. values are texts in the server's
  * encoding, as many as the operation has fields (pv_op_fields()), NULL for
  * none.
@@ -64,7 +77,8 @@ extern void prov_remember_commitment(const pv_hash *commitment);
 /*
  * Writes one entry (PV_OP_BASELINE or PV_OP_DELETE) for every row that a
  * relation with storage has now, the latest snapshot seeing it; returns how
- * many. The caller holds a lock that keeps writers out.
+ * many; before a delete, in the phase, a candidate. The caller holds a lock
+ * that keeps writers out.
  */
 extern int64 prov_record_rows(Relation rel, int32 table_id, int op);
 

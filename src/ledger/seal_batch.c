@@ -31,6 +31,7 @@
 #include "utils/guc.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
+#include "utils/xid8.h"
 
 #include "compat.h"
 #include "ledger/heads.h"
@@ -48,6 +49,8 @@ typedef struct Batch
 	ProvWriter	runs;
 	ProvWriter	blocks;
 	ProvWriter	nodes;
+	ProvWriter	entries;		/* surplus candidates are deleted */
+	int64		dropped;
 
 	/* the run being filled */
 	int			nrun;
@@ -198,6 +201,18 @@ seal_entry(Batch *batch, const ProvEntry *entry, ProvChain *chain)
 		write_run(batch);
 }
 
+/* A candidate whose row has an entry already never gets a place. */
+static void
+drop_entry(Batch *batch, const ProvEntry *entry, Snapshot snapshot)
+{
+	HeapTuple	tup = prov_fetch2(PROV_ENTRY, FullTransactionIdGetDatum(entry->xid), Int64GetDatum(entry->seq), snapshot);
+
+	if (!HeapTupleIsValid(tup))
+		elog(ERROR, "candidate baseline " INT64_FORMAT " is gone", entry->seq);
+	prov_delete(&batch->entries, tup);
+	batch->dropped++;
+}
+
 static void
 write_state(const ProvSealState *old, int64 size, int64 floor, Datum snapshot)
 {
@@ -258,9 +273,13 @@ fill_chunk(ProvUnsealedScan *scan, ProvEntry *entries)
 	return n;
 }
 
-/* Seals all that the scan gives. -1 if somebody wants the database. */
-static int64
-seal_all(ProvUnsealedScan *scan, Snapshot snapshot, const ProvIdentity *id, int64 *size)
+/*
+ * Seals all that the scan gives, or drops it; the numbers of both. False if
+ * somebody wants the database.
+ */
+static bool
+seal_all(ProvUnsealedScan *scan, Snapshot snapshot, const ProvIdentity *id, int64 *size,
+		 int64 *sealed, int64 *dropped)
 {
 	ProvEntry  *entries = palloc(sizeof(ProvEntry) * CHUNK);
 	int			n = fill_chunk(scan, entries);
@@ -269,10 +288,10 @@ seal_all(ProvUnsealedScan *scan, Snapshot snapshot, const ProvIdentity *id, int6
 	Batch	   *batch;
 	SeqLeaf    *pairs;
 	ProvChain  *chains;
-	int64		sealed = 0;
 
+	*sealed = *dropped = 0;
 	if (n == 0)
-		return 0;
+		return true;
 
 	batch = palloc0(sizeof(Batch));
 	pairs = palloc(sizeof(SeqLeaf) * CHUNK);
@@ -283,27 +302,35 @@ seal_all(ProvUnsealedScan *scan, Snapshot snapshot, const ProvIdentity *id, int6
 	prov_writer_open(&batch->runs, PROV_LEAF_RUN);
 	prov_writer_open(&batch->blocks, PROV_SEQ_BLOCK);
 	prov_writer_open(&batch->nodes, PROV_TREE_NODE);
+	prov_writer_open(&batch->entries, PROV_ENTRY);
 
 	for (; n > 0; n = fill_chunk(scan, entries))
 	{
+		int			placed = 0;
 		int			i;
 
 		CHECK_FOR_INTERRUPTS();
 		if (prov_database_wanted())
-			return -1;
+			return false;
 		prov_heads_load(batch->heads, entries, n, chains);
 		old = MemoryContextSwitchTo(row_context);
 		for (i = 0; i < n; i++)
 		{
-			pairs[i].seq = entries[i].seq;
-			pairs[i].leaf = (int64) batch->frontier.size;
-			seal_entry(batch, &entries[i], &chains[i]);
+			if (PROV_IS_CANDIDATE(&entries[i]) && prov_chain_surplus(&chains[i]))
+				drop_entry(batch, &entries[i], snapshot);
+			else
+			{
+				pairs[placed].seq = entries[i].seq;
+				pairs[placed++].leaf = (int64) batch->frontier.size;
+				seal_entry(batch, &entries[i], &chains[i]);
+			}
 			MemoryContextReset(row_context);
 		}
-		write_blocks(batch, pairs, n);
+		if (placed > 0)
+			write_blocks(batch, pairs, placed);
 		MemoryContextReset(row_context);
 		MemoryContextSwitchTo(old);
-		sealed += n;
+		*sealed += placed;
 	}
 
 	write_run(batch);
@@ -311,8 +338,10 @@ seal_all(ProvUnsealedScan *scan, Snapshot snapshot, const ProvIdentity *id, int6
 	prov_writer_close(&batch->runs);
 	prov_writer_close(&batch->blocks);
 	prov_writer_close(&batch->nodes);
+	prov_writer_close(&batch->entries);
+	*dropped = batch->dropped;
 	*size = (int64) batch->frontier.size;
-	return sealed;
+	return true;
 }
 
 int64
@@ -323,6 +352,8 @@ prov_seal_batch(int64 *size)
 	ProvUnsealedScan *scan;
 	ProvIdentity *id;
 	int64		sealed = 0;
+	int64		dropped;
+	bool		wanted = false;
 
 	*size = 0;
 	StartTransactionCommand();
@@ -349,16 +380,16 @@ prov_seal_batch(int64 *size)
 	{
 		Datum		stored = DirectFunctionCall1(pg_current_snapshot, (Datum) 0);
 
-		scan = prov_unsealed_open(snapshot);
+		scan = prov_unsealed_open_all(snapshot);
 		*size = prov_unsealed_state(scan)->log_size;
-		sealed = seal_all(scan, snapshot, id, size);
-		if (sealed > 0)
+		wanted = !seal_all(scan, snapshot, id, size, &sealed, &dropped);
+		if (!wanted && sealed + dropped > 0)
 			write_state(prov_unsealed_state(scan), *size, prov_unsealed_floor(scan), stored);
-		if (sealed >= 0)
+		if (!wanted)
 			prov_unsealed_close(scan);
 	}
 
-	if (sealed < 0)
+	if (wanted)
 	{
 		AbortOutOfAnyTransaction();
 		sealed = *size = 0;

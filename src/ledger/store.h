@@ -134,6 +134,14 @@ typedef struct ProvEntry
 /* Order number of an entry: design, "Capture". */
 #define PROV_ORDER(cid, class) (((int64) (cid)) * 4 + (class))
 
+/*
+ * A candidate: a baseline of which the sealer decides whether it is one, or
+ * surplus (candidate.h). It has the class 3 of the command before, and so comes
+ * before everything of its own command.
+ */
+#define PROV_ORDER_CANDIDATE(cid) PROV_ORDER(cid, -1)
+#define PROV_IS_CANDIDATE(entry) ((entry)->op == PV_OP_BASELINE && ((entry)->order_number & 3) == 3)
+
 /* Reads a tuple of table entry; want_image false leaves image NULL (and erased by seed alone). */
 extern void prov_entry_from_tuple(HeapTuple tup, TupleDesc desc, bool want_image, ProvEntry *out);
 

@@ -12,6 +12,9 @@
  *	- 60 s after the last entry, once everything is published, if no
  *	  transaction is running that might bring an entry. It gives its lock back
  *	  before it looks, and takes it again if it has to stay: see start.c.
+ * After each cycle it writes a chunk of the baselines that tag(…, baseline =>
+ * 'later') left to it (baseline.c), and stays as long as there are any.
+ *
  * It leaves with status 0, so that the postmaster forgets it.
  *
  * An error is logged, kept in worker_state and tried again after the seal
@@ -40,6 +43,7 @@
 #include "utils/wait_event.h"
 
 #include "compat.h"
+#include "ledger/baseline.h"
 #include "ledger/publish.h"
 #include "ledger/seal.h"
 #include "ledger/settings.h"
@@ -62,6 +66,7 @@ typedef struct Standing
 	int64		size;
 	bool		stopped;		/* the signer is */
 	int			failures;		/* in a row */
+	ProvBaselineWork baselines;
 	bool		holds_lock;		/* the standing worker's */
 	bool		holds_sealer;	/* the sealer's, within a cycle */
 } Standing;
@@ -182,7 +187,8 @@ may_leave(Standing *st)
 	TimestampTz now = GetCurrentTimestamp();
 	int64		size_before = st->size;
 
-	if (!TimestampDifferenceExceeds(st->last_entry, now, IDLE_MS) ||
+	if (st->baselines != PROV_BASELINES_DONE ||
+		!TimestampDifferenceExceeds(st->last_entry, now, IDLE_MS) ||
 		(st->published_size < st->size && !st->stopped))
 		return false;
 
@@ -219,6 +225,8 @@ turn(Standing *st, MemoryContext context, bool seal)
 		{
 			cycle(st);
 			st->failures = 0;
+			MemoryContextSwitchTo(context);
+			st->baselines = prov_write_baselines();
 			leave = may_leave(st);
 		}
 	}
@@ -251,6 +259,8 @@ pause_ms(const Standing *st)
 {
 	long		ms = prov_seal_interval;
 
+	if (st->failures == 0 && st->baselines == PROV_BASELINES_MORE)
+		return 0;
 	for (int i = 0; i < st->failures && ms < MAX_RETRY_MS; i++)
 		ms *= 2;
 	return st->failures > 0 ? Min(ms, Max(MAX_RETRY_MS, prov_seal_interval)) : ms;

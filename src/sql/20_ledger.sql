@@ -75,6 +75,19 @@ CREATE TABLE entry (
 );
 CREATE SEQUENCE entry_seq;
 
+-- Tables tagged with baseline => 'later' whose rows do not all have one yet, and
+-- how far the worker has come; what it says of relations is this database's.
+CREATE TABLE baseline_phase (
+	table_id			int PRIMARY KEY,
+	database_oid		oid NOT NULL,
+	system_identifier	bigint NOT NULL,
+	relid				oid NOT NULL,			-- the table or partition in hand; 0: none yet
+	filenode			oid NOT NULL,			-- whose blocks the next two count; 0: not looked at
+	next_block			bigint NOT NULL,
+	end_block			bigint NOT NULL,		-- what lies behind was written later
+	rows				bigint NOT NULL			-- seen so far
+) WITH (fillfactor = 50);
+
 -- From here on: written by the sealer alone.
 
 -- Up to 32 leaves: their hashes, and a packed map leaf -> (seq, xid, predecessor).
@@ -115,7 +128,8 @@ CREATE TABLE table_head (
 	last_leaf			bigint NOT NULL,		-- -1: none yet
 	truncated_leaf		bigint NOT NULL,		-- -1: never; row chains whose head is below ended there
 	entries				bigint NOT NULL,
-	leaf_hash			hash NOT NULL
+	leaf_hash			hash NOT NULL,
+	tagged_leaf			bigint NOT NULL DEFAULT -1	-- of the last `tag`; -1: none yet
 ) WITH (fillfactor = 70);
 
 -- One row: how far sealing has come.
@@ -189,6 +203,7 @@ SELECT pg_catalog.pg_extension_config_dump('context', '');
 SELECT pg_catalog.pg_extension_config_dump('context_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('entry', '');
 SELECT pg_catalog.pg_extension_config_dump('entry_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('baseline_phase', '');
 SELECT pg_catalog.pg_extension_config_dump('leaf_run', '');
 SELECT pg_catalog.pg_extension_config_dump('seq_block', '');
 SELECT pg_catalog.pg_extension_config_dump('tree_node', '');

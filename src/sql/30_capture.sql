@@ -13,7 +13,7 @@ CREATE FUNCTION tag(target regclass, subject text DEFAULT NULL, mode text DEFAUL
 					require_countersignature boolean DEFAULT false) RETURNS bigint
 	AS 'MODULE_PATHNAME', 'provenance_tag'
 	LANGUAGE C VOLATILE PARALLEL UNSAFE;
-COMMENT ON FUNCTION tag(regclass, text, text, name[], text, boolean) IS 'starts recording a table; returns the number of rows recorded as they are';
+COMMENT ON FUNCTION tag(regclass, text, text, name[], text, boolean) IS 'starts recording a table; returns the number of rows recorded as they are, 0 if the worker is to do that later';
 
 CREATE FUNCTION untag(target regclass) RETURNS void
 	AS 'MODULE_PATHNAME', 'provenance_untag'
@@ -23,12 +23,14 @@ COMMENT ON FUNCTION untag(regclass) IS 'stops recording a table; its history sta
 -- Tables by name first: their OIDs change with a restore.
 CREATE VIEW tagged_table WITH (security_barrier) AS
 	SELECT c.oid::regclass AS "table", r.mode, r.subject, r.exclude, r.tagged_at,
-		   coalesce(h.entries, 0) AS entries, r.require_countersignature
+		   coalesce(h.entries, 0) AS entries, r.require_countersignature,
+		   CASE WHEN p.table_id IS NULL THEN 'done' ELSE 'running' END AS baseline, p.rows AS baseline_rows
 	FROM provenance.registry r
 		 JOIN pg_catalog.pg_class c ON c.oid = coalesce(
 			(SELECT x.oid FROM pg_catalog.pg_class x JOIN pg_catalog.pg_namespace n ON n.oid = x.relnamespace
 			 WHERE x.relname = r.table_name AND n.nspname = r.schema_name), r.relid)
 		 LEFT JOIN provenance.table_head h USING (table_id)
+		 LEFT JOIN provenance.baseline_phase p USING (table_id)
 	WHERE r.untagged_at IS NULL AND r.table_id < 2000000000		-- not the extension's own
 		  AND (pg_catalog.has_table_privilege(c.oid, 'SELECT') OR pg_catalog.pg_has_role(c.relowner, 'USAGE'));
 GRANT SELECT ON tagged_table TO PUBLIC;

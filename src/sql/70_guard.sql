@@ -34,6 +34,10 @@ CREATE TRIGGER provenance_refuse BEFORE UPDATE OR DELETE OR TRUNCATE ON entry EX
 CREATE TRIGGER provenance_foreign BEFORE INSERT OR UPDATE OR DELETE ON entry FOR EACH ROW EXECUTE FUNCTION ignore_foreign();
 CREATE TRIGGER provenance_foreign_truncate BEFORE TRUNCATE ON entry EXECUTE FUNCTION ignore_foreign();
 ALTER TABLE entry ENABLE REPLICA TRIGGER provenance_foreign, ENABLE REPLICA TRIGGER provenance_foreign_truncate;
+CREATE TRIGGER provenance_refuse BEFORE UPDATE OR DELETE OR TRUNCATE ON baseline_phase EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER provenance_foreign BEFORE INSERT OR UPDATE OR DELETE ON baseline_phase FOR EACH ROW EXECUTE FUNCTION ignore_foreign();
+CREATE TRIGGER provenance_foreign_truncate BEFORE TRUNCATE ON baseline_phase EXECUTE FUNCTION ignore_foreign();
+ALTER TABLE baseline_phase ENABLE REPLICA TRIGGER provenance_foreign, ENABLE REPLICA TRIGGER provenance_foreign_truncate;
 CREATE TRIGGER provenance_refuse BEFORE UPDATE OR DELETE OR TRUNCATE ON leaf_run EXECUTE FUNCTION refuse_change();
 CREATE TRIGGER provenance_foreign BEFORE INSERT OR UPDATE OR DELETE ON leaf_run FOR EACH ROW EXECUTE FUNCTION ignore_foreign();
 CREATE TRIGGER provenance_foreign_truncate BEFORE TRUNCATE ON leaf_run EXECUTE FUNCTION ignore_foreign();

@@ -34,6 +34,7 @@
 #include "utils/syscache.h"
 
 #include "compat.h"
+#include "ledger/baseline.h"
 #include "ledger/own_table.h"
 #include "ledger/triggers.h"
 #include "types/types.h"
@@ -46,6 +47,7 @@ typedef struct RegistryTask
 	Verify	   *v;
 	int32		table_id;
 	ProvTable  *table;
+	bool		pending;
 	int32	   *ids;
 	int			n;
 	int			cap;
@@ -58,6 +60,7 @@ read_registry_row(void *arg)
 	MemoryContext old = MemoryContextSwitchTo(task->v->cxt);
 
 	task->table = prov_table_by_id(task->table_id, task->v->snapshot);
+	task->pending = prov_phase_running(task->table_id, task->v->snapshot);
 	MemoryContextSwitchTo(old);
 }
 
@@ -129,6 +132,7 @@ table_state(Verify *v, int32 table_id)
 		verify_finding(v, "unreadable", SEV_ERROR, psprintf("table %d", table_id), -1, -1,
 					   "The registry's row cannot be read: %s", v->fault);
 	state->table = task.table;
+	state->baselines_pending = task.pending;
 	old = MemoryContextSwitchTo(v->cxt);
 	if (state->table == NULL)
 		state->name = psprintf("table %d", table_id);
@@ -191,6 +195,21 @@ verify_object(Verify *v, TableState *state, const ProvEntry *entry)
 	}
 	appendStringInfoChar(&s, ')');
 	return s.data;
+}
+
+void
+verify_unrecorded(Verify *v, TableState *state, TableRows *rows, const TableRow *row)
+{
+	if (!state->baselines_pending)
+		verify_finding(v, "row_unrecorded", SEV_ERROR, table_row_object(rows, state, row), -1, -1,
+					   "The table has this row, its history says that there is none.");
+	else if (!state->pending_found)
+	{
+		state->pending_found = true;
+		verify_finding(v, "baseline_pending", SEV_NOTICE, state->name, -1, -1,
+					   "The table was tagged with baseline \"later\", and the worker has not recorded all of its rows yet: "
+					   "rows without an entry are not reported.");
+	}
 }
 
 /* ---- triggers ---- */

@@ -245,6 +245,8 @@ typedef struct TableState
 	char	   *name;			/* schema-qualified, for objects */
 	bool		tagged;
 	bool		may_see_keys;
+	bool		baselines_pending;	/* tagged with baseline => 'later', and not through */
+	bool		pending_found;	/* said so */
 	pv_hash		shape_digest;	/* of the layout; valid if rows were read */
 } TableState;
 
@@ -277,6 +279,12 @@ extern TableState *table_state(Verify *v, int32 table_id);
 extern void verify_registry_row(Verify *v, TableState *state, int64 last_tag, int64 last_untag);
 extern void verify_table_definition(Verify *v, TableState *state);
 extern void verify_guard(Verify *v);	/* are the guard's event triggers enabled? */
+
+/*
+ * The table has a row without an entry since it was tagged: row_unrecorded, or
+ * baseline_pending, once for a table, where such rows are to be expected.
+ */
+extern void verify_unrecorded(Verify *v, TableState *state, TableRows *rows, const TableRow *row);
 extern char *verify_object(Verify *v, TableState *state, const ProvEntry *entry);
 
 
