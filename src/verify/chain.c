@@ -380,18 +380,10 @@ check_head(Verify *v, TableGroup *g, const ChainItem *last)
 					   "The table of heads has leaf " INT64_FORMAT " as the last of this row chain, or another hash.", task.leaf);
 }
 
-/* The row's history, which is older than its table's last tag if it has any, does not have it. */
 static void
-report_no_entry(Verify *v, TableGroup *g)
+report_unrecorded(Verify *v, TableGroup *g, bool since_tag)
 {
-	verify_unrecorded(v, g->state, g->rows, &g->row);
-}
-
-static void
-report_unrecorded(Verify *v, TableGroup *g)
-{
-	verify_finding(v, "row_unrecorded", SEV_ERROR, table_row_object(g->rows, g->state, &g->row), -1, -1,
-				   "The table has this row, its history says that there is none.");
+	verify_unrecorded(v, g->state, g->rows, &g->row, since_tag);
 }
 
 static void
@@ -446,17 +438,15 @@ end_chain(Verify *v, TableGroup *g, Chain *chain, const ChainItem *last_sealed)
 
 	while (g->have_row && (cmp = memcmp(g->row.row_id, id, PV_ROW_ID_LEN)) < 0)
 	{
-		report_no_entry(v, g);
+		report_unrecorded(v, g, false);
 		next_row(g);
 	}
 	if (g->have_row && cmp == 0)
 	{
 		if (exists)
 			compare_row(v, g, &chain->state);
-		else if (chain->last.position < g->last_tag)
-			report_no_entry(v, g);
 		else
-			report_unrecorded(v, g);
+			report_unrecorded(v, g, chain->last.position > g->last_tag);
 		next_row(g);
 	}
 	else if (exists && g->complete)
@@ -527,7 +517,7 @@ end_group(Verify *v, TableGroup *g)
 		return;
 	while (g->have_row)
 	{
-		report_no_entry(v, g);
+		report_unrecorded(v, g, false);
 		next_row(g);
 		MemoryContextReset(v->tmp);
 	}

@@ -365,15 +365,9 @@ compare(Verify *v, TableState *state, TableRows *rows, const TableRow *row, cons
 						   "The row's history says that it exists, the table has no such row.");
 		return;
 	}
-	if (!w->exists && !w->counts)
-	{
-		verify_unrecorded(v, state, rows, row);
-		return;
-	}
 	if (!w->exists)
 	{
-		verify_finding(v, "row_unrecorded", SEV_ERROR, table_row_object(rows, state, row), -1, -1,
-					   "The table has this row, its history says that there is none.");
+		verify_unrecorded(v, state, rows, row, w->counts);
 		return;
 	}
 	if (w->last.image == NULL)

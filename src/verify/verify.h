@@ -281,10 +281,11 @@ extern void verify_table_definition(Verify *v, TableState *state);
 extern void verify_guard(Verify *v);	/* are the guard's event triggers enabled? */
 
 /*
- * The table has a row without an entry since it was tagged: row_unrecorded, or
- * baseline_pending, once for a table, where such rows are to be expected.
+ * The table has a row that its history does not have: row_unrecorded. But once
+ * for a table baseline_pending, if its rows are still being recorded and this
+ * one has no entry since the table was tagged.
  */
-extern void verify_unrecorded(Verify *v, TableState *state, TableRows *rows, const TableRow *row);
+extern void verify_unrecorded(Verify *v, TableState *state, TableRows *rows, const TableRow *row, bool since_tag);
 extern char *verify_object(Verify *v, TableState *state, const ProvEntry *entry);
 
 
