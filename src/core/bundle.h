@@ -19,7 +19,8 @@
  *
  * What a failure of pv_bundle_read() or pv_bundle_reader_done() means:
  *
- *   PV_E_TRUNCATED    pv_bundle_reader_done() only: the last line is missing
+ *   PV_E_TRUNCATED    of pv_bundle_reader_done(): the last line is missing; of
+ *                     pv_bundle_read(): as everything else
  *   PV_E_ORDER        not the line that must follow: its number, its kind, a
  *                     leaf index that does not rise, a line after the last
  *   PV_E_DIGEST       the lines are not those that were written
