@@ -32,6 +32,6 @@ CREATE VIEW tagged_table WITH (security_barrier) AS
 		 LEFT JOIN provenance.table_head h USING (table_id)
 		 LEFT JOIN provenance.baseline_phase p USING (table_id)
 	WHERE r.untagged_at IS NULL AND r.table_id < 2000000000		-- not the extension's own
-		  AND (pg_catalog.has_table_privilege(c.oid, 'SELECT') OR pg_catalog.pg_has_role(c.relowner, 'USAGE'));
+		  AND (pg_catalog.has_any_column_privilege(c.oid, 'SELECT') OR pg_catalog.pg_has_role(c.relowner, 'USAGE'));
 GRANT SELECT ON tagged_table TO PUBLIC;
 COMMENT ON VIEW tagged_table IS 'tagged tables that the user may read or owns; entries counts those sealed';
