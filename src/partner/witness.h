@@ -25,12 +25,6 @@ typedef struct ProvWitnessPolicy
 /* What of the row is no key is left out. witness_policy.c */
 extern void prov_witness_policy(ProvWitnessPolicy *out);
 
-/*
- * How many of those keys have a good cosignature in a checkpoint. For a
- * partner's policy as well as for ours.
- */
-extern unsigned prov_count_cosigners(const pv_checkpoint *cp, const pv_vkey *keys, unsigned nkeys);
-
 /* A stored cosignature of ours; line is UTF-8, without newline. cosignature.c */
 typedef struct ProvCosignature
 {

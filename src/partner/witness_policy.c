@@ -74,23 +74,6 @@ prov_witness_policy(ProvWitnessPolicy *out)
 	}
 }
 
-unsigned
-prov_count_cosigners(const pv_checkpoint *cp, const pv_vkey *keys, unsigned nkeys)
-{
-	unsigned	good = 0;
-
-	for (unsigned i = 0; i < nkeys; i++)
-	{
-		uint64_t	seconds;
-		pv_status	status = pv_cosignature_verify(cp, &keys[i], &seconds);
-
-		if (status == PV_E_CRYPTO)
-			prov_check(status);
-		good += status == PV_OK;
-	}
-	return good;
-}
-
 /* --- setting it --------------------------------------------------------- */
 
 static void

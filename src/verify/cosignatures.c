@@ -60,7 +60,7 @@ collect_refs(void *arg)
 		Datum		size = heap_getattr(tup, A_COSIG_SIZE, desc, &isnull);
 
 		CHECK_FOR_INTERRUPTS();
-		if (!isnull && DatumGetInt64(size) < refs->since_size)
+		if (!isnull && DatumGetInt64(size) >= 0 && DatumGetInt64(size) < refs->since_size)
 			continue;
 		if (refs->n == refs->cap)
 		{

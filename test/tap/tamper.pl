@@ -200,6 +200,10 @@ my @rounds = (
 	[ 'size of a checkpoint changed', "UPDATE provenance.checkpoint_note SET size = size + 1 WHERE size = $size", 'checkpoint_invalid' ],
 	[ 'note of another checkpoint', "UPDATE provenance.checkpoint_note SET note = (SELECT note FROM provenance.checkpoint_note ORDER BY size LIMIT 1) WHERE size = $size", 'checkpoint_invalid' ],
 	[ 'incarnation of a checkpoint changed', "UPDATE provenance.checkpoint_note SET incarnation = 2 WHERE size = $size", 'checkpoint_invalid signature_invalid' ],
+	# (good cosignatures put elsewhere: sql/witness.sql)
+	[ 'garbage as a cosignature', "INSERT INTO provenance.checkpoint_cosignature VALUES (1, $size, 'x', 1, now(), 'x')", 'cosignature_invalid', '=' ],
+	[ 'a cosignature on no checkpoint', "INSERT INTO provenance.checkpoint_cosignature VALUES (7, -1, 'x', 1, now(), 'x')", 'cosignature_invalid', '=' ],
+	[ 'a cosignature null', "ALTER TABLE provenance.checkpoint_cosignature ALTER COLUMN line DROP NOT NULL; INSERT INTO provenance.checkpoint_cosignature VALUES (1, $size, 'x', 1, now(), NULL)", 'cosignature_invalid', '=' ],
 	[ 'keys removed', "DELETE FROM provenance.log_key", 'signature_invalid' ],
 	[ 'garbage as a key', "UPDATE provenance.log_key SET vkey = 'x'", 'signature_invalid' ],
 	[ 'origin changed', "UPDATE provenance.log_identity SET origin = 'other.example'", 'checkpoint_invalid' ],
