@@ -195,8 +195,8 @@ refuse_status(ProvInbox *in, pv_status status, const char *what)
 	for (int i = 0; i < lengthof(map); i++)
 		if (map[i].status == status)
 			sqlstate = map[i].sqlstate;
-	prov_inbox_refuse(in, sqlstate, what != NULL ? what : pv_status_text(status),
-					  psprintf("The reason is: %s.", pv_status_text(status)), NULL);
+	/* what it is about, and what is wrong with it: constants both */
+	prov_inbox_refuse(in, sqlstate, psprintf("%s: %s", what, pv_status_text(status)), NULL, NULL);
 }
 
 char *
@@ -352,9 +352,9 @@ provenance_inbox_take(PG_FUNCTION_ARGS)
 	heap_deform_tuple(td->tg_trigtuple, desc, values, nulls);
 	current->line++;
 	if (nulls[0] || nulls[1] || nulls[2])
-		refuse_status(current, PV_E_SYNTAX, "a column is null");
+		prov_inbox_refuse(current, ERRCODE_BUNDLE_MALFORMED, "a column is null", NULL, NULL);
 	if (DatumGetInt64(values[0]) < 0)
-		refuse_status(current, PV_E_ORDER, "the line has another number");
+		prov_inbox_refuse(current, ERRCODE_BUNDLE_ORDER, "its number is negative", NULL, NULL);
 	read_line(current, DatumGetInt64(values[0]), DatumGetTextPP(values[1]), DatumGetTextPP(values[2]));
 	return PointerGetDatum(td->tg_trigtuple);
 }

@@ -282,6 +282,13 @@ known_leaf(ProvInbox *in, HeapTuple tup, char *fields)
 		values[A_MLEAF_FIELDS - 1] = CStringGetTextDatum(united);
 		change = true;
 	}
+	if (e->has_previous && e->previous >= in->reader->header.since_size &&
+		DatumGetInt64(values[A_MLEAF_PREVIOUS - 1]) != (int64) e->previous)
+	{
+		/* the first bundle did not cover it, and nothing there showed its place */
+		values[A_MLEAF_PREVIOUS - 1] = Int64GetDatum((int64) e->previous);
+		change = true;
+	}
 	if (e->context_given && !nulls[A_MLEAF_CONTEXT - 1])
 		unite_context(in, DatumGetInt64(values[A_MLEAF_CONTEXT - 1]), e->context_slot);
 	else if (e->context_given || (nulls[A_MLEAF_CONTEXT - 1] && nulls[A_MLEAF_CONTEXT_DIGEST - 1] && !e->erased))

@@ -1,0 +1,466 @@
+# Bundles from one database to another: what is good is merged, in every way in;
+# everything else is refused, each with its SQLSTATE, and nothing of it stays.
+# Forks of a partner's log are caught with evidence, and nobody else is.
+use strict;
+use warnings;
+use Digest::SHA qw(sha256);
+use IPC::Run;
+use MIME::Base64;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $node = PostgreSQL::Test::Cluster->new('inbox');
+$node->init(extra => [ '--locale=C', '--encoding=UTF8' ]);
+$node->append_conf('postgresql.conf', "fsync = off\nmax_worker_processes = 24\nprovenance.publish_interval = '1 h'\n");
+$node->start;
+my $tmp = PostgreSQL::Test::Utils::tempdir();
+my $run = int(rand(1e9));
+
+sub sql { my ($db, $sql) = @_; return $node->safe_psql($db, $sql); }
+
+# Error output with SQLSTATEs, or 'no error'.
+sub fails
+{
+	my ($db, $sql, %params) = @_;
+	my ($rc, $out, $err) = $node->psql($db, $sql, extra_params => [ '-v', 'VERBOSITY=verbose' ], %params);
+	return $rc ? $err : "no error: $out";
+}
+
+sub new_log
+{
+	my ($db) = @_;
+	sql('postgres', "CREATE DATABASE $db");
+	sql($db, 'CREATE EXTENSION provenance');
+	return sql($db, "SELECT provenance.setup('$db-$run.example')");
+}
+
+# A bundle as a list of [line, kind, content], from what COPY wrote in text format.
+sub export
+{
+	my ($db, $args) = @_;
+	my $text = sql($db, "COPY (SELECT * FROM provenance.export_bundle($args)) TO STDOUT");
+	my @lines;
+	foreach (split /\n/, $text)
+	{
+		my ($line, $kind, $content) = split /\t/, $_, 3;
+		$content =~ s/\\\\/\\/g;
+		push @lines, [ $line, $kind, $content ];
+	}
+	return \@lines;
+}
+
+sub text
+{
+	my ($lines) = @_;
+	return join '', map { my ($l, $k, $c) = @$_; $c =~ s/\\/\\\\/g; "$l\t$k\t$c\n" } @$lines;
+}
+
+# Puts a text into the inbox; the NOTICE, or the error with its SQLSTATE.
+sub put
+{
+	my ($db, $text, $options, $pre) = @_;
+	$options //= '';
+	$pre //= '';
+	my ($out, $err) = ('', '');
+	IPC::Run::run([ 'psql', '-XAqt', '-v', 'ON_ERROR_STOP=1', '-v', 'VERBOSITY=verbose', '-d', $node->connstr($db),
+			'-c', "${pre}COPY provenance.inbox FROM STDIN $options" ], '<', \$text, '>', \$out, '2>', \$err);
+	return $err;
+}
+
+sub copy_lines { return [ map { [@$_] } @{ $_[0] } ]; }
+
+# Numbers, count and digest made right again, so that only what was changed is wrong.
+sub mend
+{
+	my ($lines) = @_;
+	my $all = "\x08";
+	my $n = 0;
+	my $entries = grep { $_->[1] eq 'entry' } @$lines;
+
+	$_->[0] = ++$n foreach @$lines;
+	$all .= "$_->[0]\t$_->[1]\t$_->[2]\n" foreach grep { $_->[1] ne 'end' } @$lines;
+	foreach (grep { $_->[1] eq 'end' } @$lines)
+	{
+		my (undef, $gap) = split /\|/, $_->[2], -1;
+		$_->[2] = join '|', $entries, $gap, encode_base64(sha256($all), '');
+	}
+	return $lines;
+}
+
+my $counts = join ' UNION ALL ', map { "SELECT '$_', count(*) FROM provenance.$_" }
+  qw(partner_registry partner_log partner_checkpoint fork_record merge merged_shape merged_context merged_leaf
+  merged_path merged_countersignature entry registry shape);
+sub state_of { return sql($_[0], "SELECT * FROM ($counts) c ORDER BY 1"); }
+
+sub refused
+{
+	my ($db, $text, $sqlstate, $name, @more) = @_;
+	my $before = state_of($db);
+	my $err = put($db, $text, @more);
+
+	like($err, qr/ERROR:  $sqlstate: /, "$name: $sqlstate") or diag(substr($err, 0, 2000));
+	is(state_of($db), $before, "$name: nothing stays");
+	return $err;
+}
+
+# --- two databases ------------------------------------------------------------
+
+my $key_a = new_log('a');
+my $key_b = new_log('b');
+my $empty = sql('a', 'SELECT provenance.seal()');
+sql('a', q{
+	CREATE TABLE contact (id int PRIMARY KEY, name text, email text, status text);
+	CREATE TABLE other (id int PRIMARY KEY, v text);
+	SELECT provenance.tag('contact', subject => 'id');
+	SELECT provenance.tag('other');
+	SET provenance.purpose = 'support';
+	INSERT INTO contact SELECT i, 'name ' || i, 'é|\\' || i, NULL FROM generate_series(1, 40) i;
+	INSERT INTO other SELECT i, 'v' FROM generate_series(1, 5) i;
+	UPDATE contact SET status = 'über' WHERE id = 2;
+	UPDATE contact SET status = 'x' WHERE id % 3 = 0;
+	UPDATE contact SET status = 'y' WHERE id = 3;
+	DELETE FROM contact WHERE id = 7;
+	SELECT provenance.seal();
+});
+sql('b', qq{SELECT provenance.add_partner('acme', '$key_a')});
+
+my $all = export('a', q{'contact', NULL, NULL, 'b', NULL, NULL, '{purpose}'});
+my $some = export('a', q{'contact', '{3,7}', '{id,email}', 'b'});
+my $others = export('a', q{'other'});
+my $size1 = (split /\|/, $all->[0][2])[2];
+
+# --- what is refused, before anything was merged -------------------------------
+
+my @entries = grep { $all->[$_][1] eq 'entry' } 0 .. $#$all;
+my $mid = $entries[ @entries / 2 ];
+
+sub with
+{
+	my ($change, $lines) = @_;
+	my $copy = copy_lines($lines // $all);
+	$change->($copy);
+	isnt(text($copy), text($lines // $all), 'something was changed');
+	return text(mend($copy));
+}
+
+# Changes the tokens of one line.
+sub tokens
+{
+	my ($lines, $i, $change) = @_;
+	my @t = split /\|/, $lines->[$i][2], -1;
+	$change->(\@t);
+	$lines->[$i][2] = join '|', @t;
+}
+
+sub flip { my ($b64) = @_; my $raw = decode_base64($b64); substr($raw, 3, 1) ^= "\x01"; return encode_base64($raw, ''); }
+
+refused('b', '', 'PB002', 'nothing at all');
+refused('b', text([ @$all[ 0 .. $#$all - 1 ] ]), 'PB002', 'without the last line');
+refused('b', text([ @$all[ 0 .. 10 ] ]), 'PB002', 'the first lines only');
+refused('b', substr(text($all), 0, 3000), '(22P04|PB001|PB016)', 'cut within a line');
+refused('b', text([ @$all[ 0 .. 9 ], $all->[11], $all->[10], @$all[ 12 .. $#$all ] ]), 'PB003', 'two lines exchanged');
+refused('b', text([ @$all[ 0 .. 10 ], @$all[ 10 .. $#$all ] ]), 'PB003', 'a line twice');
+refused('b', text([ @$all[ 0 .. 9 ], @$all[ 11 .. $#$all ] ]), 'PB003', 'a line missing');
+refused('b', text([ @$all, @$all ]), 'PB003', 'two bundles in one file');
+refused('b', text([ reverse @$all ]), 'PB003', 'the other way round');
+{
+	my $mixed = copy_lines($all);
+	$mixed->[0] = [ @{ $some->[0] } ];
+	refused('b', text($mixed), 'PB003', 'the header of another bundle');
+	$mixed = copy_lines($all);
+	$mixed->[$mid][2] = (grep { $_->[1] eq 'entry' } @$others)[1][2];
+	refused('b', text($mixed), '(PB003|PB014|PB001|PB016)', 'an entry of another bundle');
+}
+refused('b', text($all), 'PB014', 'read as LATIN1', "(ENCODING 'LATIN1')");
+refused('b', text($all) =~ s/w6l8X/w6l8\xff/r, '22021', 'bytes that are not UTF-8') if text($all) =~ /w6l8X/;
+refused('b', text($all), 'PB019', 'session_replication_role', '', 'SET session_replication_role = replica; ');
+refused('b', "\\N\tbundle\tx\n", 'PB001', 'no number');
+refused('b', "1\t\\N\tx\n", 'PB001', 'no kind');
+refused('b', "1\tbundle\t\\N\n", 'PB001', 'no content');
+refused('b', "-1\tbundle\tx\n", 'PB003', 'a negative number');
+refused('b', "1\tgarbage\tx\n", '(PB001|PB003)', 'a kind that is none');
+refused('a', text($all), 'PB006', 'the own log');
+
+# whose it is
+refused('b', with(sub { $_[0][0][2] =~ s/a-$run/nobody-$run/ }), 'PB004', 'nobody known');
+like(refused('b', with(sub { $_[0][0][2] =~ s/a-$run\.example/a-$run.example\/2/ }), 'PB013', 'another incarnation'),
+	qr/partner "acme"/, 'the refusal names the partner');
+my ($name_a, undef, $b64_a) = split /\+/, $key_a, 3;
+my $wrong = sql('b', q{SELECT provenance.verifier_key()});
+sub vkey
+{
+	my ($name, $type, $public) = @_;
+	my $key = chr($type) . $public;
+	return "$name+" . unpack('H8', sha256("$name\n$key")) . '+' . encode_base64($key, '');
+}
+my $other_key = vkey("a-$run.example", 1, sha256('another'));
+my $other_incarnation = vkey("a-$run.example/2", 1, sha256('another'));
+sql('b', "SELECT provenance.add_partner('acme', '$other_key')");
+refused('b', text($all), 'PB007', 'another key of that name');
+sql('b', "SELECT provenance.add_partner('acme', '$other_incarnation')");
+refused('b', text($all), 'PB007', 'a key of another incarnation');
+my $w1 = vkey('w1.example', 4, sha256('w1'));
+sql('b', "SELECT provenance.add_partner('acme', '{$key_a}', '{$w1}', 1)");
+refused('b', text($all), 'PB008', 'no witness');
+refused('b', with(sub {
+	my $note = decode_base64($_[0][1][2]);
+	my (undef, $id) = split /\+/, $w1;
+	$note .= "\xe2\x80\x94 w1.example " . encode_base64(pack('H8', $id) . "\0" x 72, '') . "\n";
+	$_[0][1][2] = encode_base64($note, '');
+}), 'PB008', 'a wrong cosignature');
+sql('b', "SELECT provenance.add_partner('acme', '$key_a'); SELECT provenance.remove_partner('acme')");
+refused('b', text($all), 'PB005', 'a partner that was removed');
+sql('b', "SELECT provenance.add_partner('acme', '$key_a')");
+
+# the head
+refused('b', with(sub {
+	$_[0][0][2] =~ s/\|$size1\|0\|/|0|0|/;
+	$_[0][1][2] = encode_base64($empty . "\n", '');
+	@{ $_[0] } = (@{ $_[0] }[ 0, 1 ], [ 3, 'end', '0||' ]);
+}), 'PB001', 'size 0');
+refused('b', with(sub { $_[0][0][2] =~ s/\|$size1\|0\|/|9223372036854775808|0|/ }), 'PB001', 'size 2^63');
+refused('b', with(sub { $_[0][0][2] =~ s/\|$size1\|0\|/|9223372036854775807|0|/ }), 'PB001', 'another size');
+refused('b', with(sub { $_[0][0][2] =~ s/\|$size1\|0\|/|$size1|5|/ }), 'PB010', 'a since size that was never seen');
+refused('b', with(sub { splice @{ $_[0] }, 2, 0, [ 3, 'consistency', '1|' . encode_base64("\0" x (32 * 65), '') ] }),
+	'(PB001|PB016)', 'a path too long');
+refused('b', with(sub { $_[0][1][2] = flip($_[0][1][2]) }), '(PB001|PB007|PB013)', 'a bit of the note');
+refused('b', with(sub {
+	my $note = decode_base64($_[0][1][2]);
+	$note =~ s/^([^\n]*\n[^\n]*\n)([^\n]*)/$1 . flip($2)/e;
+	$_[0][1][2] = encode_base64($note, '');
+}), 'PB007', 'another root under the signature');
+
+# entries
+my ($update) = grep { $all->[$_][2] =~ /\|=[^|]{24}x$/ } @entries;
+my ($insert) = grep { $all->[$_][2] =~ /\|=[^|]{24}name 20\|/ } @entries;
+refused('b', with(sub { $_[0][$insert][2] =~ s/name 20/name 21/ }), 'PB014', 'a value');
+refused('b', with(sub { $_[0][$insert][2] =~ s/\|=([^|]{24})name 20/'|=' . flip($1) . 'name 20'/e }), 'PB014', 'a salt');
+refused('b', with(sub { tokens($_[0], $insert, sub { my $t = $_[0]; @$t[ -4, -3 ] = @$t[ -3, -4 ] }) }), 'PB014', 'two fields under each other\'s names');
+refused('b', with(sub { tokens($_[0], $insert, sub { pop @{ $_[0] } }) }), '(PB001|PB014)', 'a field less');
+refused('b', with(sub { tokens($_[0], $insert, sub { push @{ $_[0] }, $_[0][-1] }) }), '(PB001|PB014)', 'a field more');
+my ($withheld) = grep { $some->[$_][2] =~ /\|-[^|]{44}\|[:=]/ } grep { $some->[$_][1] eq 'entry' } 0 .. $#$some;
+refused('b', with(sub { $_[0][$withheld][2] =~ s/\|-([^|]{44})\|(?=[:=])/'|-' . flip($1) . '|'/e }, $some), 'PB014', 'a digest of a withheld field');
+refused('b', with(sub { $_->[2] =~ s/support/selling/ foreach grep { $_->[1] eq 'context' } @{ $_[0] } }), 'PB014', 'a field of the context');
+refused('b', with(sub { tokens($_[0], $insert, sub { $_[0][2] = flip($_[0][2]) }) }), '(PB001|PB014|PB016)', 'a bit of a leaf');
+refused('b', with(sub { tokens($_[0], $mid, sub { $_[0][0]++ }) }), '(PB001|PB003|PB016)', 'another leaf index');
+my ($gap) = grep { $some->[$_][1] eq 'entry' && $some->[$_][2] =~ /^\d+\|[^|]/ } 0 .. $#$some;
+refused('b', with(sub { tokens($_[0], $gap, sub { $_[0][1] = flip($_[0][1]) }) }, $some), 'PB016', 'a hash of a gap');
+refused('b', with(sub { splice @{ $_[0] }, $update, 1 }), '(PB015|PB016)', 'a row chain with a gap');
+refused('b', with(sub { tokens($_[0], $update, sub { $_[0][3]++ }) }), 'PB015', 'another entry named as previous');
+refused('b', with(sub { tokens($_[0], $insert, sub { $_[0][4] = 1 - $_[0][4] }) }), 'PB015', 'a next entry that there is not');
+{
+	# entries of another table, another log, a shape with two columns of a name
+	my ($shape) = grep { $all->[$_][1] eq 'shape' } 0 .. $#$all;
+	my ($foreign) = grep { $_->[1] eq 'shape' } @$others;
+
+	refused('b', with(sub { $_[0][$shape][2] = $foreign->[2] }), 'PB013', 'the shape of another table');
+	refused('b', with(sub { $_[0][$mid][2] = (grep { $_->[1] eq 'entry' } @$others)[2][2]; }), '(PB001|PB003|PB014|PB016)', 'an entry of another table');
+	refused('b', with(sub {
+		my ($slot, $raw) = split /\|/, $_[0][$shape][2];
+		$raw = decode_base64($raw);
+		$raw =~ s/a-$run/c-$run/;
+		$_[0][$shape][2] = "$slot|" . encode_base64($raw, '');
+	}), 'PB013', 'the shape of another log');
+	refused('b', with(sub {
+		my ($slot, $raw) = split /\|/, $_[0][$shape][2];
+		$raw = decode_base64($raw);
+		$raw =~ s/\0\x05email/\0\x04name/;
+		$_[0][$shape][2] = "$slot|" . encode_base64($raw, '');
+	}), 'PB001', 'two columns of one name');
+}
+like(fails('b', q{INSERT INTO provenance.inbox SELECT i, 'x', 'y' FROM generate_series(1, 1000000) i}), qr/ERROR:  PB00[13]: bundle refused at line 1/, 'a million lines of garbage');
+like(fails('b', q{INSERT INTO provenance.inbox VALUES (1, 'bundle', repeat('x', 270000000))}), qr/ERROR:  PB001: /, 'a field that is too long');
+unlike(slurp_file($node->logfile), qr/name 2[01]/, 'no value in the server log');
+like(slurp_file($node->logfile), qr/LOG:  bundle of partner "acme" refused at line \d+: /, 'the refusals are');
+
+# --- killed and cancelled midway -------------------------------------------------
+
+sub half
+{
+	my ($end) = @_;
+	my ($in, $out, $err) = (text([ @$all[ 0 .. $#$all - 3 ] ]), "", "");	# more than psql keeps back
+	my $before = state_of('b');
+	my $h = IPC::Run::start([ 'psql', '-XAqt', '-d', $node->connstr('b'), '-c', 'COPY provenance.inbox FROM STDIN' ],
+		'<', \$in, '>', \$out, '2>', \$err, IPC::Run::timeout(60));
+
+	$h->pump while length $in;
+	$node->poll_query_until('b', q{SELECT count(*) = 1 FROM pg_locks WHERE locktype = 'advisory' AND objsubid NOT IN (1, 2) AND mode = 'ExclusiveLock'
+		AND pid IN (SELECT pid FROM pg_stat_activity WHERE query LIKE 'COPY provenance.inbox%')});
+	$end->();
+	eval { $h->kill_kill };
+	$node->poll_query_until('b', q{SELECT count(*) = 0 FROM pg_stat_activity WHERE query LIKE 'COPY provenance.inbox%' AND pid <> pg_backend_pid()});
+	is(state_of('b'), $before, 'nothing stays of a COPY that ended midway');
+	return $err;
+}
+half(sub { sql('b', q{SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE query LIKE 'COPY provenance.inbox%'}) });
+half(sub { sql('b', q{SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'COPY provenance.inbox%'}) });
+half(sub { $node->stop('immediate'); $node->start; });
+
+# --- what is good ------------------------------------------------------------------
+
+my $n = @entries;
+like(put('b', text($all)), qr/NOTICE:.*partner "acme": $n entries, $n of them new, at log size $size1/, 'merged');
+my $after = sql('b', 'SELECT count(*) FROM provenance.merged_leaf');
+like(put('b', text($all)), qr/NOTICE:.*had been merged; nothing was done/, 'the same again');
+is(sql('b', 'SELECT count(*) FROM provenance.merge'), 1, 'is one merge');
+is(sql('b', 'SELECT count(DISTINCT merge_id) FROM provenance.merged_path'), 1, 'and has no paths twice');
+like(put('b', text($some)), qr/NOTICE:.*partner "acme": \d+ entries, 0 of them new/, 'a part of it');
+is(sql('b', q{SET search_path = public, provenance; SELECT bool_and(verify_inclusion(prove_merged('acme', leaf_index), leaf, vkeys[1])), count(*)
+	FROM merged_leaf, partner}), "t|$after", 'every merged entry can be proven');
+is(sql('b', q{SELECT key, op, fields, withheld, context FROM provenance.merged_entry WHERE fields ->> 'name' = 'name 20'}),
+	'{"id": 20}|insert|{"id": 20, "name": "name 20", "email": "é|\\\\20", "status": null}|{}|{"purpose": "support"}', 'and read');
+is(sql('b', q{SELECT count(*) FROM provenance.history('provenance.merge', (SELECT min(merge_id) FROM provenance.merge))}), 1, 'the merge is an entry');
+is(sql('b', 'SELECT provenance.seal() IS NOT NULL; SELECT count(*) FROM provenance.verify()'), "t\n0", 'the own log verifies');
+
+# every format, and INSERT
+foreach my $format ('text', 'csv', 'binary')
+{
+	my $new = new_log("b$format");
+	sql("b$format", "SELECT provenance.add_partner('acme', '$key_a')");
+	sql('a', "COPY (SELECT * FROM provenance.export_bundle('contact')) TO '$tmp/$format' (FORMAT $format)");
+	sql("b$format", "COPY provenance.inbox FROM '$tmp/$format' (FORMAT $format)");
+	is(sql("b$format", 'SELECT count(*) FROM provenance.merged_leaf'), $n, "COPY in format $format");
+	sql("b$format", "CREATE TABLE bundle (line bigint, kind text, content text); COPY bundle FROM '$tmp/$format' (FORMAT $format)");
+}
+like(fails('bcsv', q{INSERT INTO provenance.inbox SELECT * FROM bundle ORDER BY line DESC}), qr/PB003/, 'INSERT in another order');
+like(fails('bcsv', q{SET session_replication_role = replica; INSERT INTO provenance.inbox SELECT * FROM bundle ORDER BY line}), qr/PB019/, 'INSERT in replica mode');
+is(sql('bcsv', q{INSERT INTO provenance.inbox SELECT * FROM bundle ORDER BY line; SELECT count(*) FROM provenance.merge}), 1, 'INSERT of what was merged');
+like(fails('bcsv', q{INSERT INTO provenance.inbox SELECT * FROM bundle WHERE false}), qr/PB002/, 'INSERT of nothing');
+
+# nested statements, and errors that are caught
+new_log('d');
+sql('d', "SELECT provenance.add_partner('acme', '$key_a')");
+sql('d', "CREATE TABLE bundle (line bigint, kind text, content text); COPY bundle FROM '$tmp/csv' (FORMAT csv)");
+sql('d', q{CREATE FUNCTION nested(line bigint, broken bool) RETURNS bigint LANGUAGE plpgsql AS $$ BEGIN
+	IF line = 9 THEN
+		BEGIN
+			INSERT INTO provenance.inbox SELECT b.line, b.kind, CASE WHEN broken AND b.line = 8 THEN 'x' ELSE b.content END FROM bundle b ORDER BY 1;
+		EXCEPTION WHEN SQLSTATE 'PB001' THEN
+			RAISE NOTICE 'refused';
+		END;
+	END IF;
+	RETURN line;
+END $$});
+is(sql('d', q{INSERT INTO provenance.inbox SELECT nested(line, true), kind, content FROM (SELECT * FROM bundle ORDER BY line) b; SELECT count(*) FROM provenance.merge}),
+	1, 'a refused bundle within a good one');
+is(sql('d', q{DO $$ BEGIN
+		INSERT INTO provenance.inbox VALUES (1, 'x', 'y');
+	EXCEPTION WHEN SQLSTATE 'PB001' OR SQLSTATE 'PB003' THEN
+		INSERT INTO provenance.inbox SELECT * FROM bundle ORDER BY line;
+	END $$; SELECT count(*) FROM provenance.merge}), 1, 'and before one');
+
+# unprivileged roles
+sql('b', q{CREATE ROLE nobody LOGIN; CREATE ROLE courier LOGIN; GRANT INSERT ON provenance.inbox TO courier});
+like(put('b', text($all), '', 'SET ROLE nobody; '), qr/42501/, 'without INSERT on the inbox');
+like(put('b', text($all), '', 'SET ROLE courier; '), qr/nothing was done/, 'with it');
+foreach my $what ('merged_leaf', 'merged_entry', 'partner', 'partner_registry', 'merge')
+{
+	like(fails('b', "SET ROLE courier; SELECT * FROM provenance.$what"), qr/42501/, "who may insert may not read $what");
+}
+like(fails('b', q{SET ROLE courier; SELECT provenance.prove_merged('acme', 1)}), qr/42501/, 'nor have proofs');
+
+# --- the log grows --------------------------------------------------------------------
+
+sql('a', q{UPDATE contact SET status = 'z' WHERE id = 9; INSERT INTO contact VALUES (100, 'new', 'new', 'new'); SELECT provenance.seal()});
+my $size2 = sql('a', 'SELECT max(size) FROM provenance.checkpoints');
+my $full2 = export('a', q{'contact'});
+my $since2 = export('a', qq{'contact', NULL, NULL, 'b', $size1});
+like(refused('b', text($full2), 'PB010', 'nothing connects it'), qr/HINT:.*since_size => $size1/, 'and what to ask for');
+refused('b', with(sub { $_[0][2][2] =~ s/\|(.*)/'|' . flip($1)/e }, $since2), 'PB011', 'a wrong path');
+refused('b', with(sub { tokens($_[0], (grep { $since2->[$_][2] =~ /^\d+\|[^|]*\|[^|]*\|\d/ } grep { $since2->[$_][1] eq 'entry' } 0 .. $#$since2)[0],
+	sub { $_[0][3]-- }) }, $since2), 'PB015', 'a previous entry that was merged as another one');
+like(put('b', text($since2)), qr/NOTICE:.*at log size $size2/, 'what came after the last one');
+is(sql('b', 'SELECT size FROM provenance.partner'), $size2, 'the newest checkpoint seen');
+refused('b', text($some), 'PB009', 'an older one');
+like(put('b', text($full2)), qr/NOTICE:.*at log size $size2/, 'the full history at a known size');
+is(sql('b', q{SET search_path = public, provenance; SELECT bool_and(verify_inclusion(prove_merged('acme', leaf_index), leaf, vkeys[1])) FROM merged_leaf, partner}), 't', 'and proofs of all');
+is(sql('b', 'SELECT state FROM provenance.partner'), 'trusted', 'nobody was condemned');
+is(sql('b', 'SELECT count(*) FROM provenance.fork_evidence'), 0, 'and there is no evidence');
+
+# --- forks --------------------------------------------------------------------------------
+
+# A log restored with its key: the clone goes on from a copy of the state directory.
+sub fork_of
+{
+	my ($db, $clone) = @_;
+	my $dir = sql($db, 'SELECT state_directory FROM provenance.status');
+	my $name = sql($db, 'SELECT origin FROM provenance.status');
+	$name = sql($db, "SELECT encode(sha256('$name'), 'hex')");
+
+	sql('postgres', "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '$db' AND pid <> pg_backend_pid()");
+	$node->poll_query_until('postgres', "SELECT count(*) = 0 FROM pg_stat_activity WHERE datname = '$db'");
+	sql('postgres', "CREATE DATABASE $clone TEMPLATE $db");
+	mkdir "$tmp/$clone", 0700 or die $!;
+	my $inode = (stat "$tmp/$clone")[1];
+	my $oid = sql('postgres', "SELECT oid FROM pg_database WHERE datname = '$clone'");
+	my $state = slurp_file("$dir/$name.state");
+	$state =~ s/^database \d+$/database $oid/m;
+	$state =~ s/^inode \d+$/inode $inode/m;
+	foreach ([ 'state', $state ], [ 'key', slurp_file("$dir/$name.key") ])
+	{
+		open(my $fh, '>', "$tmp/$clone/$name.$_->[0]") or die $!;
+		print $fh $_->[1];
+		close $fh;
+		chmod 0600, "$tmp/$clone/$name.$_->[0]";
+	}
+	sql('postgres', "ALTER DATABASE $clone SET provenance.state_directory = '$tmp/$clone'");
+	sql($clone, "SELECT provenance.stop_worker(); SELECT provenance.start_worker()");
+}
+
+fork_of('a', 'evil');
+sql($_, "UPDATE contact SET status = '$_' WHERE id = 20; SELECT provenance.seal()") foreach 'a', 'evil';
+my $size3 = sql('a', 'SELECT max(size) FROM provenance.checkpoints');
+is(sql('evil', 'SELECT max(size) FROM provenance.checkpoints'), $size3, 'two logs of one size');
+my $honest = export('a', qq{'contact', NULL, NULL, 'b', $size2});
+my $forked = export('evil', qq{'contact', NULL, NULL, 'b', $size2});
+like(put('b', text($honest)), qr/NOTICE:.*at log size $size3/, 'the first of them is merged');
+my $before = sql('b', 'SELECT count(*), max(merge_id) FROM provenance.merged_leaf');
+
+# a checkpoint that is not signed is no evidence
+refused('b', with(sub {
+	my $note = decode_base64($_[0][1][2]);
+	$note =~ s/^([^\n]*\n[^\n]*\n)([^\n]*)/$1 . flip($2)/e;
+	$_[0][1][2] = encode_base64($note, '');
+}, $forked), 'PB007', 'another root that nobody signed');
+is(sql('b', 'SELECT state FROM provenance.partner'), 'trusted', 'which condemns nobody');
+
+like(put('b', text($forked)), qr/ERROR:  PB012: .*refused at line 2.*\n.*DETAIL:.*same size, $size3/, 'a second log of the same size');
+is(sql('b', 'SELECT state FROM provenance.partner'), 'forked', 'the partner is forked');
+is(sql('b', 'SELECT count(*), max(merge_id) FROM provenance.merged_leaf'), $before, 'nothing was merged');
+is(sql('b', q{SET search_path = public, provenance; SELECT kind, partner, size(note_a) = size(note_b), root(note_a) <> root(note_b), origin(note_a) = origin(note_b), resolved_at FROM fork_evidence}),
+	'checkpoint|acme|t|t|t|', 'the evidence');
+refused('b', text($honest), 'PB005', 'nothing more is merged');
+sql('b', q{SELECT provenance.add_partner('acme', (SELECT vkeys[1] FROM provenance.partner)); SELECT provenance.remove_partner('acme'); SELECT provenance.add_partner('acme', (SELECT vkeys[1] FROM provenance.partner))});
+is(sql('b', 'SELECT state FROM provenance.partner'), 'forked', 'not even after it was added again');
+is(sql('b', q{SELECT provenance.resolve_fork('acme', 'a restored copy; the real one goes on'); SELECT state FROM provenance.partner}), "\ntrusted", 'until an administrator decides');
+like(put('b', text($forked)), qr/ERROR:  PB012: /, 'the same evidence again');
+is(sql('b', 'SELECT state, (SELECT count(*) FROM provenance.fork_evidence WHERE resolved_by IS NOT NULL) FROM provenance.partner'), 'trusted|1', 'changes nothing');
+
+# two leaves at one index, sizes differing
+sql('evil', q{UPDATE contact SET status = 'more' WHERE id = 21; SELECT provenance.seal()});
+my $leaf_fork = export('evil', q{'contact', NULL, NULL, 'b'});
+my ($other_leaf) = grep { $leaf_fork->[$_][1] eq 'entry' && $leaf_fork->[$_][2] =~ /evil$/ } 0 .. $#$leaf_fork;
+foreach my $try (1 .. 12)
+{
+	# every hash and leaf after the head: spoiled, it proves nothing
+	my $copy = copy_lines($leaf_fork);
+	my $i = $try == 1 ? $#$copy : $other_leaf - 6 + $try;
+	next if $i > $#$copy;
+	my @t = split /\|/, $copy->[$i][2], -1;
+	$t[ $copy->[$i][1] eq 'end' ? 1 : 2 ] = flip($t[ $copy->[$i][1] eq 'end' ? 1 : 2 ]) if ($copy->[$i][1] ne 'end' || $t[1] ne '');
+	$copy->[$i][2] = join '|', @t;
+	next if text($copy) eq text($leaf_fork);
+	refused('b', text(mend($copy)), 'PB01[01]', "a spoiled line $i of a fork");
+}
+refused('b', text([ @$leaf_fork[ 0 .. $#$leaf_fork - 1 ] ]), 'PB01[01]', 'a fork without its end');
+is(sql('b', 'SELECT state FROM provenance.partner'), 'trusted', 'that condemns nobody');
+like(put('b', text($leaf_fork)), qr/ERROR:  PB012: .*\n.*DETAIL:  Another entry was merged at leaf index/, 'another leaf at an index');
+is(sql('b', 'SELECT state FROM provenance.partner'), 'forked', 'is a fork');
+is(sql('b', q{SET search_path = public, provenance; SELECT verify_inclusion(proof_a, leaf_a, p.vkeys[1]), verify_inclusion(proof_b, leaf_b, p.vkeys[1]), leaf_a <> leaf_b,
+	leaf_index(proof_a) = leaf_index(proof_b) FROM fork_evidence f, partner p WHERE kind = 'leaf'}), 't|t|t|t', 'with evidence that stands alone');
+sql('b', q{SELECT provenance.seal()});
+is(sql('b', 'SELECT count(*) FROM provenance.verify()'), 0, 'the own log verifies');
+
+$node->stop;
+done_testing();
