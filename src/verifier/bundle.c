@@ -8,7 +8,7 @@
  * what comes through a pipe cannot be read twice.
  *
  * Memory: twice the longest line, 16 shapes (2.2 MB each at most, a few
- * kilobytes usually), 3 MB for everything else.
+ * kilobytes usually), 2 MB for everything else, and libcrypto.
  */
 #include <stdlib.h>
 #include <string.h>

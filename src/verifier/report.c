@@ -180,7 +180,7 @@ const char *
 show_time(int64_t microseconds, bool json, char out[TIME_MAX])
 {
 	int64_t		seconds = microseconds / 1000000 - (microseconds % 1000000 < 0 ? 1 : 0);
-	int			fraction = (int) (microseconds - seconds * 1000000);
+	int			fraction = (int) (microseconds % 1000000 + (microseconds % 1000000 < 0 ? 1000000 : 0));
 	int64_t		day = seconds / 86400 - (seconds % 86400 < 0 ? 1 : 0);
 	int			rest = (int) (seconds - day * 86400);
 	int64_t		year;
