@@ -9,7 +9,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 
 my $readme = slurp_file(abs_path(dirname(__FILE__)) . '/../../README.md');
-my ($tour) = $readme =~ /^## A tour of ten minutes\n(.*?)^## /ms;
+my ($tour) = $readme =~ /^## A tour of ten minutes\n(.*?)^## Reference/ms;
 
 # Commands, and what stands below each.
 my @steps;
@@ -17,7 +17,7 @@ foreach my $block ($tour =~ /^```\n(.*?)^```$/msg)
 {
 	foreach (split /\n/, $block)
 	{
-		if (s/^crm=# //) { push @steps, [ $_, '' ]; }
+		if (s/^\w+=# //) { push @steps, [ $_, '' ]; }
 		elsif (@steps) { $steps[-1][1] .= "$_\n"; }
 	}
 }
@@ -39,6 +39,8 @@ sub mask
 	my ($text) = @_;
 	$text =~ s/\+[0-9a-f]{8}\+[A-Za-z0-9+\/]{43,44}=*/+KEY/g;
 	$text =~ s/[A-Za-z0-9+\/]{42,}=*/BASE64/g;
+	$text =~ s/\+[0-9a-f]{8}\b/+ID/g;
+	$text =~ s/\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d+)?/TIME/g;
 	$text =~ s/[ \t]+$//mg;
 	$text =~ s/\n+\z/\n/;
 	$text =~ s/\A\n\z//;
