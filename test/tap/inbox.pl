@@ -328,6 +328,24 @@ like(fails('bcsv', q{SET session_replication_role = replica; INSERT INTO provena
 is(sql('bcsv', q{INSERT INTO provenance.inbox SELECT * FROM bundle ORDER BY line; SELECT count(*) FROM provenance.merge}), 1, 'INSERT of what was merged');
 like(fails('bcsv', q{INSERT INTO provenance.inbox SELECT * FROM bundle WHERE false}), qr/PB002/, 'INSERT of nothing');
 
+# rows wider than a page's quarter, more paths than fit one row: written, found, proven
+sql('a', q{
+	CREATE TABLE wide (id int PRIMARY KEY, doc text);
+	SELECT provenance.tag('wide');
+	INSERT INTO wide SELECT i, (SELECT string_agg(md5(i || ' ' || j), '') FROM generate_series(1, 200) j) FROM generate_series(1, 1100) i;
+	SELECT provenance.seal();
+});
+sql('a', "COPY (SELECT * FROM provenance.export_bundle('wide')) TO '$tmp/wide'");
+new_log('wide');
+sql('wide', "SELECT provenance.add_partner('acme', '$key_a')");
+sql('wide', "COPY provenance.inbox FROM '$tmp/wide'") foreach 1, 2;
+is(sql('wide', q{SET enable_seqscan = off; SET enable_bitmapscan = off;
+	SELECT (SELECT count(*) FROM provenance.merged_leaf WHERE leaf_index >= 0 AND log_id > 0), (SELECT count(DISTINCT merge_id) FROM provenance.merged_path WHERE merge_id > 0),
+		(SELECT count(*) > 3 FROM provenance.merged_path WHERE first_leaf >= 0 AND merge_id > 0)}), '1101|1|t', 'wide entries: all are in the index');
+is(sql('wide', q{SET search_path = public, provenance; SELECT bool_and(verify_inclusion(prove_merged('acme', leaf_index), leaf, vkeys[1])), count(*)
+	FROM merged_leaf, partner WHERE leaf_index % 100 = 7}), 't|11', 'wide entries: proven');
+is(sql('wide', q{SELECT count(*) FROM provenance.merged_entry WHERE fields ->> 'doc' LIKE md5((key ->> 'id') || ' 1') || '%'}), 1100, 'wide entries: read');
+
 # nested statements, and errors that are caught
 new_log('d');
 sql('d', "SELECT provenance.add_partner('acme', '$key_a')");
