@@ -88,6 +88,8 @@ make_suite()
 	chmod 755 "$root/usr/sbin/policy-rc.d"
 	mkdir -p "$root/etc/postgresql-common/createcluster.d"
 	echo 'create_main_cluster = false' >"$root/etc/postgresql-common/createcluster.d/provenance.conf"
+	# a frozen copy of an archive serves as well
+	echo 'Acquire::Check-Valid-Until "false";' >"$root/etc/apt/apt.conf.d/valid-until"
 	within "$root" apt-get update -qq || return 1
 	within "$root" apt-get install -qq -y --no-install-recommends \
 		gcc libc6-dev make libssl-dev openssl perl libipc-run-perl python3 procps util-linux \
