@@ -201,9 +201,11 @@ SELECT image FROM entries() WHERE op = 'insert';
 -- not even where an output function fails half-way
 SET timezone = 'Asia/Tokyo';
 RESET ROLE;
+SET client_min_messages = warning;
 CREATE FUNCTION stubborn_in(cstring) RETURNS stubborn LANGUAGE internal IMMUTABLE STRICT AS 'textin';
 CREATE FUNCTION stubborn_out(stubborn) RETURNS cstring LANGUAGE internal IMMUTABLE STRICT AS 'byteain';
 CREATE TYPE stubborn (INPUT = stubborn_in, OUTPUT = stubborn_out, LIKE = text);
+RESET client_min_messages;
 CREATE TABLE stubborn_table (id int PRIMARY KEY, ts timestamptz, s stubborn);
 SELECT provenance.tag('stubborn_table');
 \set SHOW_CONTEXT errors

@@ -101,9 +101,11 @@ SELECT op, image[1], length(image[2]), md5(image[2]), image[3], length(image[4])
 -- A type with functions of the extension that made it.
 RESET ROLE;
 CREATE TYPE spy;
+SET client_min_messages = warning;
 CREATE FUNCTION spy_in(cstring) RETURNS spy LANGUAGE internal IMMUTABLE STRICT AS 'int4in';
 CREATE FUNCTION spy_out_c(spy) RETURNS cstring LANGUAGE internal IMMUTABLE STRICT AS 'int4out';
 CREATE TYPE spy (INPUT = spy_in, OUTPUT = spy_out_c, LIKE = int4);
+RESET client_min_messages;
 SET ROLE regress_provenance_crm;
 CREATE TABLE spied (k int PRIMARY KEY, s spy, c text COLLATE "C");
 SELECT provenance.tag('spied');
