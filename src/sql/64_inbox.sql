@@ -25,6 +25,8 @@ COMMENT ON FUNCTION inbox_end() IS 'insists that a bundle was complete';
 
 CREATE VIEW inbox AS
 	SELECT NULL::bigint::inbox_line AS line, NULL::text AS kind, NULL::text AS content WHERE false;
+-- a COPY that leaves the column out would not check its domain
+ALTER VIEW inbox ALTER COLUMN line SET DEFAULT NULL::bigint::inbox_line;
 COMMENT ON VIEW inbox IS 'COPY a partner''s bundle into it: it is verified and merged, all or nothing';
 CREATE TRIGGER provenance_begin BEFORE INSERT ON inbox FOR EACH STATEMENT EXECUTE FUNCTION inbox_begin();
 CREATE TRIGGER provenance_line INSTEAD OF INSERT ON inbox FOR EACH ROW EXECUTE FUNCTION inbox_take();

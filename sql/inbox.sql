@@ -1,0 +1,73 @@
+-- The inbox: who may, and what is no bundle at all. Real bundles, good and
+-- spoiled, go from database to database in test/tap/inbox.pl.
+\getenv srcdir PG_ABS_SRCDIR
+\set fresh_log :srcdir '/sql/include/fresh_log.sql'
+\set drop_log :srcdir '/sql/include/drop_log.sql'
+\i :fresh_log
+\set VERBOSITY verbose
+CREATE FUNCTION crm.try(command text) RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+	EXECUTE command;
+	RETURN 'accepted';
+EXCEPTION WHEN OTHERS THEN
+	RETURN SQLSTATE || ': ' || SQLERRM;
+END $$;
+CREATE FUNCTION crm.merged() RETURNS bigint LANGUAGE sql AS $$
+	SELECT (SELECT count(*) FROM provenance.partner_log) + (SELECT count(*) FROM provenance.partner_checkpoint)
+		+ (SELECT count(*) FROM provenance.merge) + (SELECT count(*) FROM provenance.merged_leaf)
+		+ (SELECT count(*) FROM provenance.merged_shape) + (SELECT count(*) FROM provenance.merged_context)
+		+ (SELECT count(*) FROM provenance.merged_path) + (SELECT count(*) FROM provenance.fork_record)
+$$;
+
+SELECT * FROM provenance.inbox;
+SELECT crm.try(c) FROM (VALUES
+	('INSERT INTO provenance.inbox SELECT 1, ''bundle'', ''x'' WHERE false'),
+	('INSERT INTO provenance.inbox VALUES (1, ''bundle'', ''x'')'),
+	('INSERT INTO provenance.inbox VALUES (1, ''end'', ''0||'')'),
+	('INSERT INTO provenance.inbox VALUES (2, ''bundle'', ''x'')'),
+	('INSERT INTO provenance.inbox VALUES (-1, ''bundle'', ''x'')'),
+	('INSERT INTO provenance.inbox VALUES (1, ''garbage'', ''x'')'),
+	('INSERT INTO provenance.inbox VALUES (NULL, ''bundle'', ''x'')'),
+	('INSERT INTO provenance.inbox VALUES (1, NULL, ''x'')'),
+	('INSERT INTO provenance.inbox (line, kind) VALUES (1, ''bundle'')'),
+	('INSERT INTO provenance.inbox VALUES (1, ''bundle'', ''provenance/bundle@v1|crm.acme.example|9223372036854775808|0|1|-|-|all|-|-'')'),
+	('INSERT INTO provenance.inbox VALUES (1, ''bundle'', ''provenance/bundle@v1|crm.acme.example|0|0|1|-|-|all|-|-'')'),
+	('INSERT INTO provenance.inbox VALUES (1, ''bundle'', ''provenance/bundle@v2|crm.acme.example|1|0|1|-|-|all|-|-'')'),
+	('INSERT INTO provenance.inbox VALUES (1, ''bundle'', ''provenance/bundle@v1|crm.acme.example|1|0|1|-|-|all|-|-'')'),
+	('UPDATE provenance.inbox SET line = 1'),
+	('DELETE FROM provenance.inbox')) t (c);
+
+-- A known partner: the first line is good, and not enough. A removed one.
+SELECT provenance.add_partner('acme', 'crm.acme.example+5e3d2663+AddamAGCsQq31Uv+08lkBzoO4XLz2qYjJa8CGmj3B1Ea');
+SELECT crm.try('INSERT INTO provenance.inbox VALUES (1, ''bundle'', ''provenance/bundle@v1|crm.acme.example|1|0|1|-|-|all|-|-'')');
+SELECT provenance.remove_partner('acme');
+SELECT crm.try('INSERT INTO provenance.inbox VALUES (1, ''bundle'', ''provenance/bundle@v1|crm.acme.example|1|0|1|-|-|all|-|-'')');
+SELECT regexp_replace(crm.try(format('INSERT INTO provenance.inbox VALUES (1, ''bundle'', ''provenance/bundle@v1|%s|1|0|1|-|-|all|-|-'')', origin)), 'regress-[0-9a-f]+', 'regress-…')
+	FROM provenance.status;
+
+-- Where its triggers would not fire, it takes nothing.
+SET session_replication_role = replica;
+\set VERBOSITY terse
+INSERT INTO provenance.inbox VALUES (1, 'bundle', 'x');	-- fails
+INSERT INTO provenance.inbox VALUES (NULL, 'bundle', 'x');	-- fails
+COPY provenance.inbox FROM PROGRAM 'printf "1\tbundle\tx\n"';	-- fails
+COPY provenance.inbox (kind, content) FROM PROGRAM 'printf "bundle\tx\n"';	-- fails
+RESET session_replication_role;
+
+-- Privileges: none by default.
+SET ROLE regress_provenance_reader;
+INSERT INTO provenance.inbox VALUES (1, 'bundle', 'x');	-- fails
+SELECT * FROM provenance.merged_entry;	-- fails
+SELECT provenance.prove_merged('acme', 0);	-- fails
+RESET ROLE;
+GRANT INSERT ON provenance.inbox TO regress_provenance_reader;
+SET ROLE regress_provenance_reader;
+INSERT INTO provenance.inbox VALUES (1, 'bundle', 'x');	-- fails, as for everybody
+RESET ROLE;
+SELECT provenance.prove_merged('acme', 0);	-- fails
+SELECT provenance.prove_merged('nobody', 0);	-- fails
+SELECT * FROM provenance.merged_image('\x', '\x', '');
+SELECT provenance.merged_context_fields('');
+SELECT crm.merged();
+
+\i :drop_log
