@@ -77,7 +77,6 @@ typedef struct ProvInbox
 	ProvPartner *partner;
 	int32		log_id;			/* 0: nothing was seen of this log */
 	int64		known_size;		/* of the newest checkpoint seen; -1: none */
-	pv_hash		known_root;
 	char	   *note;			/* the bundle's checkpoint */
 	size_t		notelen;
 	bool		extends;		/* that it extends what is known has been shown */

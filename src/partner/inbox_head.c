@@ -119,18 +119,24 @@ prov_inbox_checkpoint(ProvInbox *in)
 	pv_status	status = pv_checkpoint_verify(&r->checkpoint, in->partner->keys, in->partner->nkeys);
 	int64		size = (int64) r->checkpoint.size;
 	int64		found;
+	bool		known;
 	pv_hash		root;
 	Datum		note;
 
 	if (!prov_holds(status))
 		prov_inbox_refuse(in, ERRCODE_BUNDLE_SIGNATURE, "the checkpoint is not signed by a key of the partner",
 						  psprintf("The reason is: %s.", pv_status_text(status)), NULL);
-	check_witnesses(in);
 	in->note = MemoryContextAlloc(in->cxt, r->notelen);
 	memcpy(in->note, r->note, r->notelen);
 	in->notelen = r->notelen;
 
-	if (in->log_id == 0 || !prov_partner_checkpoint(in->log_id, -1, &in->known_size, &in->known_root, NULL))
+	/* two heads of one size are a fork, whoever else signed them */
+	known = in->log_id != 0 && prov_partner_checkpoint(in->log_id, size, &found, &root, &note);
+	if (known && !pv_hash_equal(&root, &r->checkpoint.root))
+		prov_fork_checkpoint(in, note);
+	check_witnesses(in);
+
+	if (in->log_id == 0 || !prov_partner_checkpoint(in->log_id, -1, &in->known_size, &root, NULL))
 	{
 		/* nothing seen: on first use the signature must do */
 		in->known_size = -1;
@@ -140,10 +146,8 @@ prov_inbox_checkpoint(ProvInbox *in)
 							  "Ask for a bundle that was exported without since_size.");
 		return;
 	}
-	if (prov_partner_checkpoint(in->log_id, size, &found, &root, &note))
+	if (known)
 	{
-		if (!pv_hash_equal(&root, &r->checkpoint.root))
-			prov_fork_checkpoint(in, note);
 		if (size < in->known_size)
 			prov_inbox_refuse(in, ERRCODE_BUNDLE_STALE, "its checkpoint is older than the newest one seen",
 							  psprintf("It has size %lld, the newest one seen %lld.", (long long) size, (long long) in->known_size),

@@ -368,6 +368,49 @@ is(sql('d', q{DO $$ BEGIN
 		INSERT INTO provenance.inbox SELECT * FROM bundle ORDER BY line;
 	END $$; SELECT count(*) FROM provenance.merge}), 1, 'and before one');
 
+# what several bundles disclose of one entry is united
+new_log('u');
+sql('u', "SELECT provenance.add_partner('acme', '$key_a')");
+sub shown { return sql('u', q{SELECT fields, withheld, context FROM provenance.merged_entry WHERE key ->> 'id' = '21' AND op = 'insert'}); }
+sql('a', 'SELECT provenance.seal()');
+my @parts = map { export('a', "'contact', '{21}', $_") } q('{id,email}'), q('{id,name}', NULL, NULL, NULL, '{purpose}'), q('{id}', NULL, NULL, NULL, '{db_user}'), q('{id,email}');
+my $one_size = (split /\|/, $parts[0][0][2])[2];
+is((split /\|/, $_->[0][2])[2], $one_size, 'one checkpoint') foreach @parts;
+put('u', text($parts[0]));
+is(shown(), '{"id": 21, "email": "é|\\\\21"}|{name,status}|', 'disclosed first');
+put('u', text($parts[1]));
+is(shown(), '{"id": 21, "name": "name 21", "email": "é|\\\\21"}|{status}|{"purpose": "support"}', 'then another field, and one of the context');
+put('u', text($parts[2]));
+is(sql('u', q{SELECT context ->> 'purpose', context ? 'db_user' FROM provenance.merged_entry WHERE key ->> 'id' = '21' AND op = 'insert'}), 'support|t', 'then another one of the context');
+like(put('u', text($parts[3])), qr/(nothing was done|0 of them new)/, 'and nothing more');
+is(sql('u', 'SELECT count(*) = count(DISTINCT (log_id, leaf_index)) FROM provenance.merged_leaf'), 't', 'each entry once');
+is(sql('u', q{SET search_path = public, provenance; SELECT bool_and(verify_inclusion(prove_merged('acme', leaf_index), leaf, vkeys[1])) FROM merged_leaf, partner}), 't', 'and all proven');
+
+# a witness that is demanded, and has cosigned
+my $witness = sql('u', 'SELECT provenance.setup_witness()');
+my $line = sql('u', q{SELECT provenance.cosign('acme')});
+sql('a', "SELECT provenance.set_witness_policy(1, '{$witness}'); SELECT provenance.add_cosignature(\$cosignature\$$line\$cosignature\$) IS NOT NULL");
+new_log('strict');
+sql('strict', "SELECT provenance.add_partner('acme', '{$key_a}', '{$witness,$w1}', 1)");
+refused('strict', text($parts[0]), 'PB008', 'exported before the witness cosigned');
+like(put('strict', text(export('a', q{'contact', '{21}'}))), qr/entries, \d+ of them new/, 'one of two witnesses, as demanded');
+sql('strict', "SELECT provenance.add_partner('acme', '{$key_a}', '{$witness,$w1}', 2)");
+refused('strict', text(export('a', q{'contact', '{22}'})), 'PB008', 'one of two, where two are demanded');
+
+# two sessions with one bundle: one merge
+{
+	new_log('two');
+	sql('two', "SELECT provenance.add_partner('acme', '$key_a')");
+	my $first = $node->background_psql('two', on_error_stop => 0);
+	$first->query_safe("SET client_min_messages = error; BEGIN; COPY provenance.inbox FROM '$tmp/text'");
+	my $second = $node->background_psql('two', on_error_stop => 0);
+	$second->query_until(qr/started/, "\\echo started\nSET client_min_messages = error;\nCOPY provenance.inbox FROM '$tmp/text';\n");
+	ok($node->poll_query_until('two', q{SELECT count(*) = 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted}), 'the second waits');
+	$first->query_safe('COMMIT');
+	$_->quit foreach $second, $first;
+	is(sql('two', 'SELECT count(*), min(entries) = max(new_entries) FROM provenance.merge'), '1|t', 'and has nothing to do');
+}
+
 # unprivileged roles
 sql('b', q{CREATE ROLE nobody LOGIN; CREATE ROLE courier LOGIN; GRANT INSERT ON provenance.inbox TO courier});
 like(put('b', text($all), '', 'SET ROLE nobody; '), qr/42501/, 'without INSERT on the inbox');
@@ -443,6 +486,7 @@ refused('b', with(sub {
 }, $forked), 'PB007', 'another root that nobody signed');
 is(sql('b', 'SELECT state FROM provenance.partner'), 'trusted', 'which condemns nobody');
 
+sql('b', "SELECT provenance.add_partner('acme', '{$key_a}', '{$w1}', 1)");	# whoever else signed it
 like(put('b', text($forked)), qr/ERROR:  PB012: .*refused at line 2.*\n.*DETAIL:.*same size, $size3/, 'a second log of the same size');
 is(sql('b', 'SELECT state FROM provenance.partner'), 'forked', 'the partner is forked');
 is(sql('b', 'SELECT count(*), max(merge_id) FROM provenance.merged_leaf'), $before, 'nothing was merged');
