@@ -58,7 +58,8 @@ altered_relation(Node *stmt)
 		return InvalidOid;
 	if (IsA(stmt, AlterTableStmt))
 		name = ((AlterTableStmt *) stmt)->relation;
-	else if (IsA(stmt, RenameStmt) && ((RenameStmt *) stmt)->renameType == OBJECT_COLUMN)
+	else if (IsA(stmt, RenameStmt) && (((RenameStmt *) stmt)->renameType == OBJECT_COLUMN ||
+									   ((RenameStmt *) stmt)->renameType == OBJECT_ATTRIBUTE))
 		name = ((RenameStmt *) stmt)->relation;
 	return name == NULL ? InvalidOid : RangeVarGetRelid(name, NoLock, true);
 }

@@ -249,6 +249,23 @@ same_text(const pv_column *a, const pv_column *b)
 		(type_family(a->type) != 0 && type_family(a->type) == type_family(b->type));
 }
 
+/* Does the command alter the table's columns, itself or by the type it is OF? */
+static bool
+alters(const GuardCommand *command, Oid relid)
+{
+	HeapTuple	tup;
+	Oid			type;
+
+	if (!OidIsValid(command->relid) || command->relid == relid)
+		return command->relid == relid;
+	tup = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
+	if (!HeapTupleIsValid(tup))
+		return false;
+	type = ((Form_pg_class) GETSTRUCT(tup))->reloftype;
+	ReleaseSysCache(tup);
+	return OidIsValid(type) && get_typ_typrelid(type) == command->relid;
+}
+
 /* Does the command compute a column's values by an expression of its own? */
 static bool
 has_using(const GuardCommand *command, pv_name column)
@@ -369,7 +386,7 @@ name_reused(const GuardTable *g, const GuardCommand *command, const ProvShape *b
 {
 	ListCell   *lc;
 
-	if (command->stmt == NULL || !IsA(command->stmt, AlterTableStmt) || command->relid != g->relid)
+	if (command->stmt == NULL || !IsA(command->stmt, AlterTableStmt) || !alters(command, g->relid))
 		return false;
 	foreach(lc, ((AlterTableStmt *) command->stmt)->cmds)
 	{
@@ -485,7 +502,8 @@ read_rename(GuardTable *g, const GuardCommand *command, Renamed *r)
 {
 	r->from = r->to = NULL;
 	if (command->stmt != NULL && IsA(command->stmt, RenameStmt) &&
-		((RenameStmt *) command->stmt)->renameType == OBJECT_COLUMN && command->relid == g->relid)
+		(((RenameStmt *) command->stmt)->renameType == OBJECT_COLUMN ||
+		 ((RenameStmt *) command->stmt)->renameType == OBJECT_ATTRIBUTE) && alters(command, g->relid))
 	{
 		r->from = ((RenameStmt *) command->stmt)->subname;
 		r->to = ((RenameStmt *) command->stmt)->newname;

@@ -5,13 +5,16 @@
  *
  * ALTER TYPE … RENAME VALUE, and attributes added to, dropped from or changed
  * in a composite type, change the text of every stored value without touching
- * a row or locking a table. The tables with such a column are locked against
+ * a row or locking a table. An attribute also goes with its own type, by DROP
+ * TYPE … CASCADE; and a table's row type changes with the table, or with one
+ * that it inherits from. The tables with such a column are locked against
  * writers, which waits for those who still write the old text, and each row
  * gets a `baseline` entry. Where a key column has such a type the command is
  * refused: the rows' identities are made of the key's text.
  *
  * A type's name is part of the shape only; a new one is followed like a
- * renamed column.
+ * renamed column. Types are renamed by themselves, with the table whose row
+ * type they are, or with the schema or extension that they are in.
  *
  *-------------------------------------------------------------------------
  */
@@ -23,6 +26,7 @@
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_index.h"
+#include "catalog/pg_inherits.h"
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
@@ -36,19 +40,41 @@
 #include "guard/guard.h"
 #include "ledger/row_image.h"
 
-/*
- * Is the type, or does it contain, the wanted one? InvalidOid wants any type
- * that is not built in.
- */
+/* Which types a command may have changed; the first that is set counts. */
+typedef struct Wanted
+{
+	Oid			type;			/* this one */
+	List	   *relids;			/* the row types of these relations */
+	bool		locked;			/* row types of relations that this transaction has locked */
+	bool		any;			/* all that are not built in */
+} Wanted;
+
 static bool
-uses_type(Oid type, Oid wanted)
+is_wanted(Oid type, const Wanted *wanted)
+{
+	Oid			relid;
+
+	if (type < FirstNormalObjectId)
+		return false;
+	if (OidIsValid(wanted->type))
+		return type == wanted->type;
+	if (wanted->any)
+		return true;
+	relid = get_typ_typrelid(type);
+	return OidIsValid(relid) &&
+		(wanted->locked ? guard_holds_lock(relid) : list_member_oid(wanted->relids, relid));
+}
+
+/* Is the type, or does it contain, a wanted one? */
+static bool
+uses_type(Oid type, const Wanted *wanted)
 {
 	Oid			inner;
 
 	check_stack_depth();
 	if (!OidIsValid(type))
 		return false;
-	if (OidIsValid(wanted) ? type == wanted : type >= FirstNormalObjectId)
+	if (is_wanted(type, wanted))
 		return true;
 	if (type < FirstNormalObjectId)
 		return false;			/* built-in types contain built-in types */
@@ -82,7 +108,7 @@ uses_type(Oid type, Oid wanted)
 }
 
 static bool
-table_uses_type(const GuardTable *g, Oid wanted)
+table_uses_type(const GuardTable *g, const Wanted *wanted)
 {
 	HeapTuple	tup = SearchSysCache1(RELOID, ObjectIdGetDatum(g->relid));
 	int			natts;
@@ -99,7 +125,7 @@ table_uses_type(const GuardTable *g, Oid wanted)
 }
 
 static bool
-key_uses_type(const GuardTable *g, Oid wanted)
+key_uses_type(const GuardTable *g, const Wanted *wanted)
 {
 	Relation	root = table_open(g->relid, NoLock);
 	HeapTuple	tup = SearchSysCache1(INDEXRELID, ObjectIdGetDatum(prov_key_index(root)));
@@ -118,19 +144,21 @@ key_uses_type(const GuardTable *g, Oid wanted)
 	return found;
 }
 
-/* The type whose values read differently after the command, or InvalidOid. */
-static Oid
-changed_type(const GuardCommand *command)
+/* The types whose values may read differently after the command; false: none. */
+static bool
+changed_types(const GuardCommand *command, Wanted *wanted)
 {
 	ListCell   *lc;
 
+	memset(wanted, 0, sizeof(Wanted));
 	if (IsA(command->stmt, AlterEnumStmt))
 	{
 		AlterEnumStmt *stmt = (AlterEnumStmt *) command->stmt;
 
 		if (stmt->oldVal == NULL)
-			return InvalidOid;
-		return typenameTypeId(NULL, makeTypeNameFromNameList(stmt->typeName));
+			return false;
+		wanted->type = typenameTypeId(NULL, makeTypeNameFromNameList(stmt->typeName));
+		return true;
 	}
 	/* a composite type's attributes are columns, and a table is a type */
 	if (IsA(command->stmt, AlterTableStmt) && OidIsValid(command->relid))
@@ -139,52 +167,75 @@ changed_type(const GuardCommand *command)
 			AlterTableType type = ((AlterTableCmd *) lfirst(lc))->subtype;
 
 			if (type == AT_AddColumn || type == AT_DropColumn || type == AT_AlterColumnType)
-				return get_rel_type_id(command->relid);
+			{
+				wanted->relids = find_all_inheritors(command->relid, NoLock, NULL);
+				return true;
+			}
 		}
-	return InvalidOid;
+	/* what goes by a cascade is not named; but its relation was locked for it */
+	wanted->locked = IsA(command->stmt, DropOwnedStmt) ||
+		(IsA(command->stmt, DropStmt) && ((DropStmt *) command->stmt)->behavior == DROP_CASCADE);
+	return wanted->locked;
 }
 
+/* The types whose names may be others after the command; false: none. */
 static bool
-renames_type(Node *stmt)
+renamed_types(Node *stmt, Wanted *wanted)
 {
 	ObjectType	type;
 
+	memset(wanted, 0, sizeof(Wanted));
 	if (IsA(stmt, RenameStmt))
 		type = ((RenameStmt *) stmt)->renameType;
 	else if (IsA(stmt, AlterObjectSchemaStmt))
 		type = ((AlterObjectSchemaStmt *) stmt)->objectType;
 	else
 		return false;
-	return type == OBJECT_TYPE || type == OBJECT_DOMAIN || type == OBJECT_SCHEMA;
+	switch (type)
+	{
+		case OBJECT_TYPE:
+		case OBJECT_DOMAIN:
+		case OBJECT_SCHEMA:
+		case OBJECT_EXTENSION:
+			wanted->any = true;
+			return true;
+		case OBJECT_TABLE:
+		case OBJECT_FOREIGN_TABLE:
+		case OBJECT_VIEW:
+		case OBJECT_MATVIEW:
+			wanted->locked = true;
+			return true;
+		default:
+			return false;
+	}
 }
 
 void
 guard_follow_types(List *tables, const GuardCommand *command)
 {
-	Oid			type;
+	Wanted		wanted;
 	ListCell   *lc;
 
 	if (command->stmt == NULL)
 		return;
-	if (renames_type(command->stmt))
+	if (renamed_types(command->stmt, &wanted))
 	{
 		foreach(lc, tables)
-			if (table_uses_type(lfirst(lc), InvalidOid))
+			if (table_uses_type(lfirst(lc), &wanted))
 				guard_follow(lfirst(lc), command);
 		return;
 	}
 
-	type = changed_type(command);
-	if (!OidIsValid(type))
+	if (!changed_types(command, &wanted))
 		return;
 	foreach(lc, tables)
 	{
 		GuardTable *g = lfirst(lc);
 
-		if (!table_uses_type(g, type))
+		if (!table_uses_type(g, &wanted))
 			continue;
 		LockRelationOid(g->relid, ShareRowExclusiveLock);
-		if (key_uses_type(g, type))
+		if (key_uses_type(g, &wanted))
 			ereport(ERROR,
 					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 					 errmsg("the key of tagged table \"%s\" must keep its values", get_rel_name(g->relid)),
