@@ -356,7 +356,9 @@ provenance_inbox_take(PG_FUNCTION_ARGS)
 	if (DatumGetInt64(values[0]) < 0)
 		prov_inbox_refuse(current, ERRCODE_BUNDLE_ORDER, "its number is negative", NULL, NULL);
 	read_line(current, DatumGetInt64(values[0]), DatumGetTextPP(values[1]), DatumGetTextPP(values[2]));
-	return PointerGetDatum(td->tg_trigtuple);
+
+	/* a copy: the server frees the tuple it made only if it gets another one back */
+	return PointerGetDatum(heap_copytuple(td->tg_trigtuple));
 }
 
 /* AFTER INSERT, FOR EACH STATEMENT */

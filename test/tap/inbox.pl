@@ -338,6 +338,12 @@ sql('a', q{
 sql('a', "COPY (SELECT * FROM provenance.export_bundle('wide')) TO '$tmp/wide'");
 new_log('wide');
 sql('wide', "SELECT provenance.add_partner('acme', '$key_a')");
+my $memory = q{SELECT substring(pg_read_file('/proc/self/status') from 'RssAnon:\\s+(\\d+) kB')};
+if (-r '/proc/self/status')
+{
+	my ($less, $more) = split /\n/, sql('wide', "$memory; COPY provenance.inbox FROM '$tmp/wide'; $memory");
+	cmp_ok($more - $less, '<', 0.6 * (-s "$tmp/wide") / 1024, 'memory does not grow with the bundle');
+}
 sql('wide', "COPY provenance.inbox FROM '$tmp/wide'") foreach 1, 2;
 is(sql('wide', q{SET enable_seqscan = off; SET enable_bitmapscan = off;
 	SELECT (SELECT count(*) FROM provenance.merged_leaf WHERE leaf_index >= 0 AND log_id > 0), (SELECT count(DISTINCT merge_id) FROM provenance.merged_path WHERE merge_id > 0),
