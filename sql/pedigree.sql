@@ -48,6 +48,20 @@ SET ROLE regress_provenance_reader;
 SELECT key, op, image FROM pedigree('bob@x.example');
 SELECT count(*) FROM merged_of_subject('ada@x.example', '{}');
 RESET ROLE;
+-- what runs as the extension's owner finds no operator of the caller's
+GRANT SELECT ON merged_entry TO regress_provenance_reader;
+CREATE SCHEMA AUTHORIZATION regress_provenance_reader;
+SET ROLE regress_provenance_reader;
+CREATE FUNCTION regress_provenance_reader.trap(bigint) RETURNS bigint LANGUAGE plpgsql IMMUTABLE AS
+	$$ BEGIN RAISE 'running as %', current_user; END $$;
+CREATE OPERATOR regress_provenance_reader.- (rightarg = bigint, function = regress_provenance_reader.trap);
+SET search_path = regress_provenance_reader, crm, provenance, pg_catalog;
+SELECT count(*) FROM merged_of_subject('ada@x.example', '{}');
+RESET ROLE;
+SET search_path = crm, provenance;
+DROP OPERATOR regress_provenance_reader.- (NONE, bigint);
+DROP FUNCTION regress_provenance_reader.trap(bigint);
+DROP SCHEMA regress_provenance_reader;
 SET ROLE regress_provenance_owner;
 ALTER TABLE contact ENABLE ROW LEVEL SECURITY;
 CREATE POLICY mine ON contact USING (true);

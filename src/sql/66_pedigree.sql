@@ -41,6 +41,7 @@ CREATE FUNCTION merged_of_subject(subject text, leaves hash[])
 		countersigned_by bytea[]
 	)
 	LANGUAGE C STABLE STRICT PARALLEL UNSAFE COST 100000 ROWS 100
+	SET search_path = provenance, pg_catalog, pg_temp	-- its query runs as the extension's owner
 	AS 'MODULE_PATHNAME', 'provenance_merged_of_subject';
 COMMENT ON FUNCTION merged_of_subject(text, hash[]) IS 'merged entries of a subject, and those that the given leaves stand for, with the entries before them; nothing for those who may not SELECT from merged_entry';
 
@@ -83,7 +84,9 @@ CREATE FUNCTION pedigree(subject text)
 			FROM own AS o
 		UNION ALL
 		SELECT m.changed_at, m.partner, m."table", m.key, m.op, m.fields, NULL, m.withheld, 'merged, verified',
-				m.context ->> 'actor', m.context ->> 'purpose', m.context ->> 'source', m.source_leaf::hash, m.origin,
+				m.context ->> 'actor', m.context ->> 'purpose', m.context ->> 'source',
+				-- a claim: whatever the partner's settings held
+				CASE WHEN m.source_leaf ~ '^[0-9a-f]{64}$' THEN m.source_leaf::hash END, m.origin,
 				NULL, m.leaf_index, m.leaf_hash, m.countersigned_by
 			FROM merged_of_subject(pedigree.subject,
 				coalesce((SELECT array_agg(DISTINCT o.source_leaf) FILTER (WHERE o.source_leaf IS NOT NULL) FROM own AS o), '{}')) AS m
