@@ -118,7 +118,9 @@ record_departure(Oid partition, bool detach)
 				 errmsg("cannot %s partition \"%s\": table \"%s\" is tagged as append-only",
 						detach ? "detach" : "drop", get_rel_name(partition), get_rel_name(g->relid))));
 
+	/* find_all_inheritors() locks those below, not the one that it is given */
 	LockRelationOid(parent, AccessExclusiveLock);
+	LockRelationOid(partition, AccessExclusiveLock);
 	rels = find_all_inheritors(partition, AccessExclusiveLock, NULL);
 	if (get_partition_parent(partition, true) != parent)
 		return;					/* gone meanwhile; the command will say so */

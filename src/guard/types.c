@@ -33,6 +33,7 @@
 #include "parser/parse_type.h"
 #include "storage/lmgr.h"
 #include "utils/lsyscache.h"
+#include "utils/relcache.h"
 #include "utils/syscache.h"
 #include "utils/typcache.h"
 
@@ -127,10 +128,14 @@ table_uses_type(const GuardTable *g, const Wanted *wanted)
 static bool
 key_uses_type(const GuardTable *g, const Wanted *wanted)
 {
-	Relation	root = table_open(g->relid, NoLock);
-	HeapTuple	tup = SearchSysCache1(INDEXRELID, ObjectIdGetDatum(prov_key_index(root)));
+	/* not locked: this DDL is about a type, and must not wait for the table */
+	Relation	root = RelationIdGetRelation(g->relid);
+	HeapTuple	tup;
 	bool		found = false;
 
+	if (root == NULL)
+		return false;
+	tup = SearchSysCache1(INDEXRELID, ObjectIdGetDatum(prov_key_index(root)));
 	if (HeapTupleIsValid(tup))
 	{
 		Form_pg_index index = (Form_pg_index) GETSTRUCT(tup);
@@ -140,7 +145,7 @@ key_uses_type(const GuardTable *g, const Wanted *wanted)
 			found |= uses_type(get_atttype(g->relid, index->indkey.values[i]), wanted);
 		ReleaseSysCache(tup);
 	}
-	table_close(root, NoLock);
+	RelationClose(root);
 	return found;
 }
 
