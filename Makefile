@@ -8,6 +8,7 @@
 #                                     private servers; see test/lib/check.sh
 #   make demo [KEEP=1] [CRM_DATA=dir] a guided tour
 #   make check-versions               the tests on PostgreSQL 17 and 18
+#   make check-cassert                the tests on a server with assertions
 #   make bench, make bench-long       measurements
 #
 # check, demo and bench install what they miss from Debian's packages, after
@@ -17,7 +18,7 @@
 TOPDIR := $(patsubst %/,%,$(dir $(abspath $(lastword $(MAKEFILE_LIST)))))
 
 # Goals that bring their own PostgreSQL or need none: without PGXS.
-DRIVERS = check check-versions demo bench bench-long core-check
+DRIVERS = check check-versions check-cassert demo bench bench-long core-check
 
 ifneq (,$(filter $(DRIVERS),$(MAKECMDGOALS)))
 
@@ -34,6 +35,9 @@ demo:
 
 check-versions:
 	@$(TOPDIR)/test/lib/versions.sh
+
+check-cassert:
+	@$(TOPDIR)/test/lib/cassert.sh
 
 bench bench-long:
 	@$(TOPDIR)/test/lib/bench.sh $@
