@@ -96,6 +96,7 @@ at_end(EventTriggerData *event)
 		if (g->locked)
 			guard_restore_triggers(g, &command);
 	}
+	guard_restore_unregistered(tables, &command);
 	if (!guard_active())
 		return;
 	foreach(lc, tables)

@@ -78,6 +78,7 @@ extern void guard_follow_types(List *tables, const GuardCommand *command);
 
 /* Puts the triggers of tagged and ledger tables back into their mode. */
 extern void guard_restore_triggers(GuardTable *g, const GuardCommand *command);
+extern void guard_restore_unregistered(const List *tables, const GuardCommand *command);
 extern void guard_restore_ledger_triggers(void);
 
 /*

@@ -6,7 +6,8 @@
  * ALTER TABLE … DISABLE TRIGGER ALL, ENABLE TRIGGER ALL (data loads, pg_restore
  * --disable-triggers) leaves a trigger that was ALWAYS in the ordinary mode,
  * in which it does not fire under session_replication_role = replica; nobody
- * notices. So after each such command the mode is put right.
+ * notices. So after each such command the mode is put right; also while a dump's
+ * data is loaded and the registry is still empty.
  *
  * Disabling a trigger of a tagged table stops the recording of its changes. A
  * superuser may, is warned, and the server log has it; verification finds the
@@ -16,6 +17,7 @@
  */
 #include "postgres.h"
 
+#include "catalog/pg_inherits.h"
 #include "catalog/pg_trigger.h"
 #include "commands/trigger.h"
 #include "miscadmin.h"
@@ -45,6 +47,28 @@ disables_trigger(Node *stmt)
 			return true;
 	}
 	return false;
+}
+
+/*
+ * The relation of such a command, and its partitions, where the registry does
+ * not know it (yet) and its triggers are ours all the same.
+ */
+void
+guard_restore_unregistered(const List *tables, const GuardCommand *command)
+{
+	const ListCell *lc;
+	GuardTrigger trigger;
+	GuardTable	g = {0};
+
+	if (command->stmt == NULL || !IsA(command->stmt, AlterTableStmt) || !OidIsValid(command->relid) ||
+		!guard_trigger(command->relid, PROV_ROW_TRIGGER, &trigger) || trigger.table_id == 0)
+		return;
+	foreach(lc, tables)
+		if (list_member_oid(((GuardTable *) lfirst(lc))->rels, command->relid))
+			return;
+	g.relid = command->relid;
+	g.rels = find_all_inheritors(command->relid, NoLock, NULL);
+	guard_restore_triggers(&g, command);
 }
 
 static void

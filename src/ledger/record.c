@@ -151,7 +151,8 @@ build_target(Relation rel, int32 table_id)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("table \"%s\" is not tagged", RelationGetRelationName(rel)),
-				 errdetail("The ledger has no tagged table with the id %d.", table_id)));
+				 errdetail("The ledger has no tagged table with the id %d.", table_id),
+				 table == NULL ? errhint("If this loads a dump's data: have it disable the triggers (pg_restore --data-only --disable-triggers).") : 0));
 	layout = prov_layout_build(rel, table, CurrentMemoryContext);
 
 	/* after a restore the OID differs, after a rename the name */

@@ -423,7 +423,8 @@ seal_handler(const char *question, Size len, StringInfo answer)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("the log is sealed up to size %lld, but the signer is stopped", (long long) size),
-				 errdetail("The reason is: %s.", reason)));
+				 errdetail("The reason is: %s.", reason),
+				 errhint("If this database was restored, copied, moved or promoted: provenance.adopt() goes on with the log, provenance.new_incarnation(reason) gives a copy an origin of its own.")));
 
 	StartTransactionCommand();
 	PushActiveSnapshot(GetTransactionSnapshot());
