@@ -2,19 +2,30 @@
  * bytes.c: reading and writing bytes with bounds.
  *
  * The parsers here accept one spelling of each value and no other: what they
- * accept, the writers here give back byte for byte. Base64 goes through
- * libcrypto, whose decoder forgives white space and stray padding bits; each
- * chunk is therefore encoded again and compared.
+ * accept, the writers here give back byte for byte. Base64 is not libcrypto's:
+ * its decoder forgives white space and stray padding bits, so that everything
+ * would have to be encoded again and compared, and a bundle's entry has twenty
+ * tokens of it.
  */
 #include <string.h>
 
-#include <openssl/evp.h>
-
 #include "bytes.h"
 
-/* Base64 is worked on in chunks, so that a stack buffer is enough. */
-#define B64_CHUNK_BYTES 48
-#define B64_CHUNK_CHARS 64
+static const char base64_digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+/* What an ASCII character stands for in base64. */
+#define XX 0xFF
+static const uint8_t base64_values[128] = {
+	XX, XX, XX, XX, XX, XX, XX, XX, XX, XX, XX, XX, XX, XX, XX, XX,
+	XX, XX, XX, XX, XX, XX, XX, XX, XX, XX, XX, XX, XX, XX, XX, XX,
+	XX, XX, XX, XX, XX, XX, XX, XX, XX, XX, XX, 62, XX, XX, XX, 63,
+	52, 53, 54, 55, 56, 57, 58, 59, 60, 61, XX, XX, XX, XX, XX, XX,
+	XX, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14,
+	15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, XX, XX, XX, XX, XX,
+	XX, 26, 27, 28, 29, 30, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40,
+	41, 42, 43, 44, 45, 46, 47, 48, 49, 50, 51, XX, XX, XX, XX, XX
+};
+#undef XX
 
 void
 pv_buf_init(pv_buf *b, void *data, size_t cap)
@@ -92,16 +103,36 @@ void
 pv_put_base64(pv_buf *b, const void *data, size_t len)
 {
 	const uint8_t *p = data;
-	unsigned char text[B64_CHUNK_CHARS + 1];	/* libcrypto adds a NUL */
+	size_t		chars = (len / 3 + (len % 3 != 0)) * 4;
+	uint8_t    *out;
 
-	while (len > 0)
+	if (b->overflow || chars > b->cap - b->len)
 	{
-		size_t		n = len < B64_CHUNK_BYTES ? len : B64_CHUNK_BYTES;
-		int			chars = EVP_EncodeBlock(text, p, (int) n);
+		b->overflow = true;
+		b->len = chars > SIZE_MAX - b->len ? SIZE_MAX : b->len + chars;
+		return;
+	}
+	if (len == 0)
+		return;
+	out = b->data + b->len;
+	b->len += chars;
+	for (; len > 2; len -= 3, p += 3, out += 4)
+	{
+		uint32_t	v = (uint32_t) p[0] << 16 | (uint32_t) p[1] << 8 | p[2];
 
-		pv_put_bytes(b, text, (size_t) chars);
-		p += n;
-		len -= n;
+		out[0] = (uint8_t) base64_digits[v >> 18];
+		out[1] = (uint8_t) base64_digits[v >> 12 & 63];
+		out[2] = (uint8_t) base64_digits[v >> 6 & 63];
+		out[3] = (uint8_t) base64_digits[v & 63];
+	}
+	if (len > 0)
+	{
+		uint32_t	v = (uint32_t) p[0] << 16 | (len > 1 ? (uint32_t) p[1] << 8 : 0);
+
+		out[0] = (uint8_t) base64_digits[v >> 18];
+		out[1] = (uint8_t) base64_digits[v >> 12 & 63];
+		out[2] = (uint8_t) (len > 1 ? base64_digits[v >> 6 & 63] : '=');
+		out[3] = '=';
 	}
 }
 
@@ -241,40 +272,69 @@ pv_parse_decimal(const char *s, size_t len, uint64_t max, uint64_t *out)
 	return PV_OK;
 }
 
+/* The 24 bits of four characters; more than that if one is no digit. */
+static uint32_t
+base64_group(const uint8_t *c)
+{
+	uint32_t	v[4];
+
+	if (((c[0] | c[1] | c[2] | c[3]) & 0x80) != 0)
+		return UINT32_MAX;
+	for (unsigned i = 0; i < 4; i++)
+		v[i] = base64_values[c[i]];
+	if (((v[0] | v[1] | v[2] | v[3]) & 0x80) != 0)
+		return UINT32_MAX;
+	return v[0] << 18 | v[1] << 12 | v[2] << 6 | v[3];
+}
+
 pv_status
 pv_base64_decode(const char *s, size_t len, uint8_t *out, size_t cap, size_t *outlen)
 {
-	unsigned char bytes[B64_CHUNK_BYTES];
-	unsigned char again[B64_CHUNK_CHARS + 1];
+	const uint8_t *p = (const uint8_t *) s;
 	size_t		padding = 0;
-	size_t		done = 0;
+	size_t		n = len / 4 * 3;
+	uint32_t	v;
 
 	if (len % 4 != 0)
 		return PV_E_BASE64;
 	if (len > 0 && s[len - 1] == '=')
 		padding = s[len - 2] == '=' ? 2 : 1;
-
-	for (size_t at = 0; at < len; at += B64_CHUNK_CHARS)
+	n -= padding;
+	if (out != NULL && n > cap)
 	{
-		size_t		chars = len - at < B64_CHUNK_CHARS ? len - at : B64_CHUNK_CHARS;
-		size_t		n = chars / 4 * 3;
+		pv_status	status = pv_base64_decode(s, len, NULL, 0, outlen);
 
-		/* Padding decodes to zero bytes; anything but the full length is wrong. */
-		if (EVP_DecodeBlock(bytes, (const unsigned char *) s + at, (int) chars) != (int) n)
-			return PV_E_BASE64;
-		if (at + chars == len)
-			n -= padding;
-		if (EVP_EncodeBlock(again, bytes, (int) n) != (int) chars || memcmp(again, s + at, chars) != 0)
+		return status == PV_OK ? PV_E_TOO_LONG : status;
+	}
+
+	for (size_t groups = len / 4 - (padding > 0); groups > 0; groups--, p += 4)
+	{
+		v = base64_group(p);
+		if (v == UINT32_MAX)
 			return PV_E_BASE64;
 		if (out != NULL)
 		{
-			if (n > cap - done)
-				return PV_E_TOO_LONG;
-			memcpy(out + done, bytes, n);
+			*out++ = (uint8_t) (v >> 16);
+			*out++ = (uint8_t) (v >> 8);
+			*out++ = (uint8_t) v;
 		}
-		done += n;
 	}
-	*outlen = done;
+	if (padding > 0)
+	{
+		uint8_t		last[4] = {p[0], p[1], padding > 1 ? 'A' : p[2], 'A'};
+
+		/* the bits that padding leaves over are zero in the only spelling */
+		v = base64_group(last);
+		if (v == UINT32_MAX || (v & (padding > 1 ? 0xFFFF : 0xFF)) != 0)
+			return PV_E_BASE64;
+		if (out != NULL)
+		{
+			*out++ = (uint8_t) (v >> 16);
+			if (padding == 1)
+				*out = (uint8_t) (v >> 8);
+		}
+	}
+	*outlen = n;
 	return PV_OK;
 }
 

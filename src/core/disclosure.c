@@ -106,7 +106,17 @@ pv_text_plain(const uint8_t *s, size_t len)
 
 	if (len == 0 || s[0] == ' ' || s[len - 1] == ' ')
 		return false;
-	/* most text is all ASCII, and done after one pass */
+	/* most text is all ASCII, and done after one pass, eight bytes at a time */
+	while (len - ascii >= 8)
+	{
+		uint64_t	x;
+
+		memcpy(&x, s + ascii, 8);
+		/* a byte of 0x80 and above, of 0x7F, or below 0x20 */
+		if (((x | (x + 0x0101010101010101) | (x - 0x2020202020202020)) & 0x8080808080808080) != 0)
+			break;
+		ascii += 8;
+	}
 	while (ascii < len && s[ascii] >= 0x20 && s[ascii] < 0x7F)
 		ascii++;
 	if (ascii == len)

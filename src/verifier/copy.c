@@ -119,16 +119,23 @@ append(CopyReader *c, CopyField *f, const void *data, size_t n)
 	return END_COLUMN;
 }
 
-static bool
-is_special(CopyFormat format, uint8_t b)
-{
-	return b == '\n' || b == '\r' || b == (format == COPY_TEXT ? '\t' : ',') || b == (format == COPY_TEXT ? '\\' : '"');
-}
+/* Bytes that end a stretch of plain ones. A table: every byte of a bundle is looked up. */
+#define SPECIAL_TEXT 1
+#define SPECIAL_CSV 2
+static const uint8_t special_bytes[256] = {
+	['\n'] = SPECIAL_TEXT | SPECIAL_CSV,
+	['\r'] = SPECIAL_TEXT | SPECIAL_CSV,
+	['\t'] = SPECIAL_TEXT,
+	['\\'] = SPECIAL_TEXT,
+	[','] = SPECIAL_CSV,
+	['"'] = SPECIAL_CSV,
+};
 
 /* Bytes up to a special one, which is then consumed into *special; -1 at the end. */
 static FieldEnd
 take_plain(CopyReader *c, CopyField *f, int *special)
 {
+	const uint8_t mask = c->format == COPY_TEXT ? SPECIAL_TEXT : SPECIAL_CSV;
 	const uint8_t *p;
 	size_t		n;
 
@@ -137,7 +144,7 @@ take_plain(CopyReader *c, CopyField *f, int *special)
 		size_t		i = 0;
 		FieldEnd	end;
 
-		while (i < n && !is_special(c->format, p[i]))
+		while (i < n && (special_bytes[p[i]] & mask) == 0)
 			i++;
 		if ((end = append(c, f, p, i)) != END_COLUMN)
 			return end;

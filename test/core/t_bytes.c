@@ -160,7 +160,7 @@ main(void)
 		CHECK(pv_parse_decimal((char *) mem, b.len, UINT64_MAX, &back) == PV_OK && back == v);
 	}
 
-	CASE("base64: every length round-trips across the chunks");
+	CASE("base64: every length round-trips");
 	for (size_t n = 0; n <= 200; n++)
 	{
 		uint8_t		in[200],
@@ -176,6 +176,36 @@ main(void)
 		CHECK(outlen == n && memcmp(in, out, n) == 0);
 		if (n > 0)
 			CHECK(pv_base64_decode((char *) mem, b.len, out, n - 1, &outlen) == PV_E_TOO_LONG);
+		if (n > 0)				/* the room for one character less */
+		{
+			size_t		chars = b.len;
+
+			pv_buf_init(&b, mem, chars - 1);
+			pv_put_base64(&b, in, n);
+			CHECK(pv_buf_status(&b) == PV_E_TOO_LONG && b.len == chars);
+		}
+	}
+
+	CASE("base64: every digit, and every character that is none");
+	for (int c = 0; c < 256; c++)
+	{
+		static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+		const char *digit = c != 0 ? strchr(digits, c) : NULL;
+
+		for (int at = 0; at < 4; at++)
+		{
+			char		text[8] = {'A', 'A', 'A', 'A', 'A', 'A', 'A', 'A'};
+			uint8_t		out[6];
+
+			text[at] = (char) c;
+			CHECK((pv_base64_decode(text, 8, out, sizeof out, &len) == PV_OK) == (digit != NULL));
+			if (digit != NULL)
+			{
+				uint32_t	v = (uint32_t) (digit - digits) << (18 - 6 * at);
+
+				CHECK(len == 6 && out[0] == v >> 16 && out[1] == (v >> 8 & 255) && out[2] == (v & 255));
+			}
+		}
 	}
 
 	CASE("base64: RFC 4648 vectors");
@@ -196,7 +226,7 @@ main(void)
 
 		CHECK(base64_status(bad[i]) == PV_E_BASE64);
 	}
-	for (int at = 0; at < 68; at++)	/* white space and padding at every place, both chunks */
+	for (int at = 0; at < 68; at++)	/* white space and padding at every place */
 	{
 		static const char inserted[] = " \n\r\t=-_\v";
 

@@ -285,6 +285,23 @@ one_form(void)
 	CHECK(check(ex.text, b.len, &ex.vkey, &what) == PV_E_COUNT);
 }
 
+/* Words of eight bytes are looked at together. */
+static void
+plain_everywhere(void)
+{
+	for (size_t len = 1; len <= 20; len++)
+		for (size_t at = 0; at < len; at++)
+			for (int c = 0; c < 256; c++)
+			{
+				uint8_t		s[20];
+				bool		end = at == 0 || at == len - 1;
+
+				memset(s, 'x', sizeof s);
+				s[at] = (uint8_t) c;
+				CHECK(pv_text_plain(s, len) == (c >= 0x20 && c < 0x7F && !(c == ' ' && end)));
+			}
+}
+
 int
 main(void)
 {
@@ -312,6 +329,8 @@ main(void)
 	operations();
 	CASE("texts, plain and in base64");
 	texts();
+	CASE("what is written plainly: every character at every place");
+	plain_everywhere();
 	CASE("the grammar");
 	grammar();
 	CASE("cut short; a bit changed; lines left out, doubled, moved");
