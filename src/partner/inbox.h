@@ -11,6 +11,7 @@
 
 #include "partner/partner.h"
 
+#include "executor/tuptable.h"
 #include "lib/stringinfo.h"
 
 #include "compat.h"
@@ -35,13 +36,17 @@ extern void prov_path_gap(ProvPath *p, uint64 to, const pv_hash *hashes, unsigne
 extern void prov_path_leaf(ProvPath *p, const pv_hash *leaf_hash);
 extern unsigned prov_path_end(ProvPath *p, pv_hash path[PV_MAX_PATH]);
 
+typedef struct ProvScattered ProvScattered;
+
 /* Rows gathered for one table, and written together. */
 typedef struct ProvBatch
 {
 	ProvRel		rel;
 	MemoryContext cxt;			/* of the rows */
 	int			n;
-	HeapTuple  *tuples;
+	TupleTableSlot **slots;
+	int			nscattered;
+	ProvScattered *scattered[2];	/* entries of indexes with random keys */
 } ProvBatch;
 
 typedef struct ProvMerge ProvMerge;
@@ -117,6 +122,14 @@ extern void prov_merge_end(ProvInbox *in);
 extern void prov_batch_init(ProvBatch *b, ProvRel rel, MemoryContext parent);
 extern void prov_batch_add(ProvBatch *b, Datum *values, bool *nulls);
 extern void prov_batch_flush(ProvBatch *b);
+
+/*
+ * The index over that column of fixed length, and no other, has random keys:
+ * its entries are sorted before they are inserted, the last ones by
+ * prov_batch_end(). In the current memory context, work_mem at most.
+ */
+extern void prov_batch_scattered(ProvBatch *b, AttrNumber attno);
+extern void prov_batch_end(ProvBatch *b);
 
 /* The tokens of both; NULL if the second has nothing that the first has not. */
 extern char *prov_unite_fields(const char *old, const char *new);

@@ -98,6 +98,8 @@ prov_merge_begin(ProvInbox *in)
 	m->merge_id = prov_nextval(PROV_PARTNER_SEQ);
 	m->max_known = greatest_leaf(in->log_id);
 	prov_batch_init(&m->leaves, PROV_MERGED_LEAF, in->cxt);
+	prov_batch_scattered(&m->leaves, A_MLEAF_HASH);
+	prov_batch_scattered(&m->leaves, A_MLEAF_PSEUDONYM);
 	prov_batch_init(&m->contexts, PROV_MERGED_CONTEXT, in->cxt);
 	prov_batch_init(&m->paths, PROV_MERGED_PATH, in->cxt);
 	prov_batch_init(&m->countersignatures, PROV_MERGED_COUNTERSIGNATURE, in->cxt);
@@ -527,10 +529,10 @@ prov_merge_end(ProvInbox *in)
 	ProvMerge  *m = in->merge;
 
 	add_gap(m, PG_UINT64_MAX, r->last, r->nlast);
-	prov_batch_flush(&m->contexts);
-	prov_batch_flush(&m->leaves);
-	prov_batch_flush(&m->paths);
-	prov_batch_flush(&m->countersignatures);
+	prov_batch_end(&m->contexts);
+	prov_batch_end(&m->leaves);
+	prov_batch_end(&m->paths);
+	prov_batch_end(&m->countersignatures);
 	CommandCounterIncrement();
 
 	if (!m->changed && merged_before(in))

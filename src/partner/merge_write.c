@@ -7,6 +7,12 @@
  * A batch keeps rows in memory and no relation open: between two lines of a
  * COPY nothing is held that a resource owner would have to know.
  *
+ * Leaf hashes and pseudonyms are random: each would touch another page of its
+ * index. Entries of those indexes wait, work_mem of each, and are inserted in
+ * the order of their keys. Nobody looks for a row by them in between: rows
+ * become visible to others at the commit, and the merge itself looks for
+ * leaves by their index in the log.
+ *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
@@ -17,6 +23,7 @@
 #include "catalog/index.h"
 #include "executor/tuptable.h"
 #include "lib/stringinfo.h"
+#include "miscadmin.h"
 #include "nodes/execnodes.h"
 #include "utils/memutils.h"
 
@@ -26,24 +33,130 @@
 #define BATCH_ROWS 1000
 #define BATCH_BYTES (1024 * 1024)
 
+#define SCATTERED_KEY_LEN 32
+
+/* An entry of an index that waits. */
+typedef struct ScatteredEntry
+{
+	uint8		key[SCATTERED_KEY_LEN];
+	ItemPointerData tid;
+	bool		isnull;
+} ScatteredEntry;
+
+struct ProvScattered
+{
+	AttrNumber	attno;			/* the index's only column */
+	int			keylen;
+	int			n;
+	int			cap;
+	int			max;
+	ScatteredEntry *entries;
+};
+
 void
 prov_batch_init(ProvBatch *b, ProvRel rel, MemoryContext parent)
 {
 	b->rel = rel;
 	b->cxt = AllocSetContextCreate(parent, "provenance batch", ALLOCSET_DEFAULT_SIZES);
 	b->n = 0;
-	b->tuples = MemoryContextAlloc(parent, sizeof(HeapTuple) * BATCH_ROWS);
+	b->slots = MemoryContextAllocZero(parent, sizeof(TupleTableSlot *) * BATCH_ROWS);
+	b->nscattered = 0;
+}
+
+void
+prov_batch_scattered(ProvBatch *b, AttrNumber attno)
+{
+	ProvScattered *s = palloc0(sizeof(ProvScattered));
+
+	Assert(b->nscattered < lengthof(b->scattered));
+	s->attno = attno;
+	s->keylen = TupleDescAttr(prov_tupdesc(b->rel), attno - 1)->attlen;
+	Assert(s->keylen > 0 && s->keylen <= SCATTERED_KEY_LEN);
+	s->max = (int) Min((Size) work_mem * 1024 / sizeof(ScatteredEntry), MaxAllocSize / sizeof(ScatteredEntry));
+	s->cap = Min(1024, s->max);
+	s->entries = palloc(s->cap * sizeof(ScatteredEntry));
+	b->scattered[b->nscattered++] = s;
 }
 
 void
 prov_batch_add(ProvBatch *b, Datum *values, bool *nulls)
 {
-	MemoryContext old = MemoryContextSwitchTo(b->cxt);
+	TupleDesc	desc = prov_tupdesc(b->rel);
+	MemoryContext old;
 
-	b->tuples[b->n++] = heap_form_tuple(prov_tupdesc(b->rel), values, nulls);
+	if (b->slots[b->n] == NULL)
+	{
+		old = MemoryContextSwitchTo(GetMemoryChunkContext(b->slots));
+		b->slots[b->n] = MakeSingleTupleTableSlot(desc, &TTSOpsHeapTuple);
+		MemoryContextSwitchTo(old);
+	}
+	old = MemoryContextSwitchTo(b->cxt);
+	/* the slot's own, or heap_multi_insert() would copy it */
+	ExecStoreHeapTuple(heap_form_tuple(desc, values, nulls), b->slots[b->n++], true);
 	MemoryContextSwitchTo(old);
 	if (b->n == BATCH_ROWS || MemoryContextMemAllocated(b->cxt, false) > BATCH_BYTES)
 		prov_batch_flush(b);
+}
+
+/* --- indexes ------------------------------------------------------------ */
+
+static int
+compare_scattered(const void *a, const void *b)
+{
+	const ScatteredEntry *x = a;
+	const ScatteredEntry *y = b;
+	int			c = (int) x->isnull - (int) y->isnull;
+
+	if (c == 0)
+		c = memcmp(x->key, y->key, SCATTERED_KEY_LEN);
+	return c != 0 ? c : ItemPointerCompare(unconstify(ItemPointerData *, &x->tid), unconstify(ItemPointerData *, &y->tid));
+}
+
+static void
+insert_scattered(ProvWriter *w, int i, ProvScattered *s)
+{
+	qsort(s->entries, s->n, sizeof(ScatteredEntry), compare_scattered);
+	for (int k = 0; k < s->n; k++)
+	{
+		ScatteredEntry *e = &s->entries[k];
+		Datum		value = PointerGetDatum(e->key);
+
+		CHECK_FOR_INTERRUPTS();
+		index_insert(w->indexes->ri_IndexRelationDescs[i], &value, &e->isnull, &e->tid, w->rel,
+					 UNIQUE_CHECK_NO, false, w->indexes->ri_IndexRelationInfo[i]);
+	}
+	s->n = 0;
+}
+
+static void
+add_scattered(ProvWriter *w, int i, ProvScattered *s, TupleTableSlot *slot)
+{
+	ScatteredEntry *e;
+	Datum		value;
+
+	if (s->n == s->max)
+		insert_scattered(w, i, s);
+	if (s->n == s->cap)
+	{
+		s->cap = Min(s->cap * 2, s->max);
+		s->entries = repalloc(s->entries, s->cap * sizeof(ScatteredEntry));
+	}
+	e = &s->entries[s->n++];
+	memset(e, 0, sizeof(*e));
+	value = slot_getattr(slot, s->attno, &e->isnull);
+	if (!e->isnull)
+		memcpy(e->key, DatumGetPointer(value), s->keylen);
+	e->tid = slot->tts_tid;
+}
+
+/* Do the entries of that index wait? */
+static ProvScattered *
+scattered(const ProvBatch *b, const IndexInfo *info)
+{
+	for (int i = 0; i < b->nscattered; i++)
+		if (info->ii_NumIndexAttrs == 1 && info->ii_IndexAttrNumbers[0] == b->scattered[i]->attno)
+			return b->scattered[i];
+	return NULL;
 }
 
 /*
@@ -51,47 +164,64 @@ prov_batch_add(ProvBatch *b, Datum *values, bool *nulls)
  * a tuple that is not the one stored if values were moved out of line.
  */
 static void
-insert_index_entries(ProvWriter *w, TupleTableSlot *slot)
+insert_index_entries(ProvWriter *w, int i, TupleTableSlot *slot)
 {
-	for (int i = 0; i < w->indexes->ri_NumIndices; i++)
-	{
-		Relation	index = w->indexes->ri_IndexRelationDescs[i];
-		IndexInfo  *info = w->indexes->ri_IndexRelationInfo[i];
-		Datum		values[INDEX_MAX_KEYS];
-		bool		isnull[INDEX_MAX_KEYS];
+	Relation	index = w->indexes->ri_IndexRelationDescs[i];
+	IndexInfo  *info = w->indexes->ri_IndexRelationInfo[i];
+	Datum		values[INDEX_MAX_KEYS];
+	bool		isnull[INDEX_MAX_KEYS];
 
-		FormIndexDatum(info, slot, NULL, values, isnull);
-		index_insert(index, values, isnull, &slot->tts_tid, w->rel,
-					 index->rd_index->indisunique ? UNIQUE_CHECK_YES : UNIQUE_CHECK_NO, false, info);
-	}
+	FormIndexDatum(info, slot, NULL, values, isnull);
+	index_insert(index, values, isnull, &slot->tts_tid, w->rel,
+				 index->rd_index->indisunique ? UNIQUE_CHECK_YES : UNIQUE_CHECK_NO, false, info);
 }
 
 void
 prov_batch_flush(ProvBatch *b)
 {
 	MemoryContext old;
-	TupleTableSlot **slots;
 	ProvWriter	w;
 
 	if (b->n == 0)
 		return;
 	old = MemoryContextSwitchTo(b->cxt);
-	slots = palloc(sizeof(TupleTableSlot *) * b->n);
-	for (int i = 0; i < b->n; i++)
-	{
-		slots[i] = MakeSingleTupleTableSlot(prov_tupdesc(b->rel), &TTSOpsHeapTuple);
-		ExecStoreHeapTuple(b->tuples[i], slots[i], false);
-	}
 	prov_writer_open(&w, b->rel);
-	heap_multi_insert(w.rel, slots, b->n, GetCurrentCommandId(true), 0, NULL);
-	for (int i = 0; i < b->n; i++)
-		insert_index_entries(&w, slots[i]);
+	heap_multi_insert(w.rel, b->slots, b->n, GetCurrentCommandId(true), 0, NULL);
+	for (int i = 0; i < w.indexes->ri_NumIndices; i++)
+	{
+		ProvScattered *s = scattered(b, w.indexes->ri_IndexRelationInfo[i]);
+
+		for (int k = 0; k < b->n; k++)
+			if (s != NULL)
+				add_scattered(&w, i, s, b->slots[k]);
+			else
+				insert_index_entries(&w, i, b->slots[k]);
+	}
 	prov_writer_close(&w);
-	for (int i = 0; i < b->n; i++)
-		ExecDropSingleTupleTableSlot(slots[i]);
+	for (int k = 0; k < b->n; k++)
+		ExecClearTuple(b->slots[k]);
 	MemoryContextSwitchTo(old);
 	MemoryContextReset(b->cxt);
 	b->n = 0;
+}
+
+void
+prov_batch_end(ProvBatch *b)
+{
+	ProvWriter	w;
+
+	prov_batch_flush(b);
+	if (b->nscattered == 0)
+		return;
+	prov_writer_open(&w, b->rel);
+	for (int i = 0; i < w.indexes->ri_NumIndices; i++)
+	{
+		ProvScattered *s = scattered(b, w.indexes->ri_IndexRelationInfo[i]);
+
+		if (s != NULL)
+			insert_scattered(&w, i, s);
+	}
+	prov_writer_close(&w);
 }
 
 HeapTuple
