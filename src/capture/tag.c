@@ -219,6 +219,7 @@ provenance_tag(PG_FUNCTION_ARGS)
 	bool		later;
 	int64		n = 0;
 
+	PreventCommandIfReadOnly("tag()");
 	if (PG_ARGISNULL(0) || PG_ARGISNULL(2) || PG_ARGISNULL(3) || PG_ARGISNULL(4) || PG_ARGISNULL(5))
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
@@ -310,11 +311,14 @@ Datum
 provenance_untag(PG_FUNCTION_ARGS)
 {
 	Oid			relid = PG_GETARG_OID(0);
-	Relation	rel = open_owned(relid, AccessExclusiveLock);
-	ProvTable  *table = prov_table_by_relid(relid, NULL);
+	Relation	rel;
+	ProvTable  *table;
 	ProvTarget *target;
 	const char *values[2];
 
+	PreventCommandIfReadOnly("untag()");
+	rel = open_owned(relid, AccessExclusiveLock);
+	table = prov_table_by_relid(relid, NULL);
 	if (RelationGetNamespace(rel) == prov_namespace())
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),

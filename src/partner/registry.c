@@ -362,6 +362,7 @@ add_partner(const char *name, ArrayType *vkeys, ArrayType *witnesses, int quorum
 	Datum		values[N_PARTNER];
 	bool		nulls[N_PARTNER] = {false};
 
+	PreventCommandIfReadOnly("add_partner()");
 	check_name(name);
 	origin = origin_of_keys(keys, nkeys);
 	check_witnesses(witness_keys, nwitnesses, quorum);
@@ -440,6 +441,7 @@ provenance_add_partner_witnessed(PG_FUNCTION_ARGS)
 Datum
 provenance_remove_partner(PG_FUNCTION_ARGS)
 {
+	PreventCommandIfReadOnly("remove_partner()");
 	set_state(partner_row(text_to_cstring(PG_GETARG_TEXT_PP(0))), PROV_PARTNER_REMOVED);
 	PG_RETURN_VOID();
 }
@@ -487,6 +489,7 @@ provenance_resolve_fork(PG_FUNCTION_ARGS)
 	HeapTuple	tup = partner_row(name);
 	ProvPartner *partner = partner_from_tuple(tup);
 
+	PreventCommandIfReadOnly("resolve_fork()");
 	if (partner->state != PROV_PARTNER_FORKED)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
@@ -507,6 +510,7 @@ provenance_set_pseudonym_key(PG_FUNCTION_ARGS)
 
 	if (PG_ARGISNULL(0))
 		PG_RETURN_NULL();
+	PreventCommandIfReadOnly("set_pseudonym_key()");
 	tup = partner_row(text_to_cstring(PG_GETARG_TEXT_PP(0)));
 	heap_deform_tuple(tup, prov_tupdesc(PROV_PARTNER_REGISTRY), values, nulls);
 	nulls[A_PARTNER_PSEUDONYM_KEY - 1] = PG_ARGISNULL(1);
