@@ -70,4 +70,18 @@ SELECT * FROM provenance.merged_image('\x', '\x', '');
 SELECT provenance.merged_context_fields('');
 SELECT crm.merged();
 
+-- What a partner calls JSON or a number is looked at before it is shown as one.
+CREATE FUNCTION crm.text16(s text) RETURNS bytea LANGUAGE sql AS
+	$$ SELECT substr(int4send(octet_length(s)), 3) || convert_to(s, 'UTF8') $$;
+SELECT left(t.value, 40) AS value, jsonb_typeof(i.fields -> 'v') AS shown_as, left(i.fields ->> 'v', 40) AS shown
+FROM (VALUES ('jsonb', '{"a": [1, "["]}'), ('json', '{"a":'), ('json', 'x'), ('json', ''), ('jsonb', '1 2'), ('jsonb', '"\'),
+		('jsonb', repeat('[', 400) || repeat(']', 400)), ('jsonb', repeat('[', 100000) || repeat(']', 100000)),
+		('jsonb', repeat('{"a":', 100000)), ('jsonb', '1e99999'), ('numeric', '1e99999'), ('integer', 'NaN'), ('boolean', 'yes'),
+		('json', '"' || repeat('1,', 9000000) || '"')) t (type, value)
+	CROSS JOIN LATERAL provenance.merged_image(
+		'\x01'::bytea || crm.text16('crm.acme.example') || int4send(1) || crm.text16('s') || crm.text16('t') ||
+			'\x0001'::bytea || crm.text16('v') || crm.text16(t.type) || '\x0000'::bytea,
+		'\x0101'::bytea || int8send(0) || int8send(3) || decode(repeat('00', 64), 'hex'),
+		CASE WHEN t.value = '' OR t.value ~ '[|]' THEN ':' ELSE '=' END || repeat('A', 22) || '==' || t.value) i;
+
 \i :drop_log

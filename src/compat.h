@@ -36,6 +36,20 @@
 	} while (0)
 #endif
 
+/* Is it well-formed JSON? In the lexer's memory: a context of the caller's (17: the lexer may be the caller's). */
+#include "common/jsonapi.h"
+static inline bool
+prov_json_valid(char *s, size_t len, int encoding)
+{
+#if PG_VERSION_NUM >= 170000
+	JsonLexContext *lex = makeJsonLexContextCstringLen(NULL, s, len, encoding, true);
+#else
+	JsonLexContext *lex = makeJsonLexContextCstringLen(s, (int) len, encoding, true);
+#endif
+
+	return pg_parse_json(lex, &nullSemAction) == JSON_SUCCESS;
+}
+
 /* Ownership checks by class of object (16). */
 #if PG_VERSION_NUM >= 160000
 #define prov_owns_relation(relid, role) object_ownercheck(RelationRelationId, relid, role)

@@ -209,10 +209,8 @@ prov_inbox_text(const void *s, size_t len)
 		return NULL;
 	text = prov_from_utf8(s, len, &n);
 	if (text == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_UNTRANSLATABLE_CHARACTER),
-				 errmsg("a text of the bundle has a character that this database's encoding lacks"),
-				 errhidecontext(true)));
+		prov_inbox_refuse(current, ERRCODE_UNTRANSLATABLE_CHARACTER,
+						  "a text has a character that this database's encoding lacks", NULL, NULL);
 	return pnstrdup(text, n);
 }
 

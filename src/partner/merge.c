@@ -23,10 +23,13 @@
 #include "access/htup_details.h"
 #include "access/table.h"
 #include "access/xact.h"
+#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
+#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
+#include "utils/typcache.h"
 #include "utils/uuid.h"
 
 #include "compat.h"
@@ -109,9 +112,32 @@ prov_merge_begin(ProvInbox *in)
 
 /* --- shapes and contexts ------------------------------------------------ */
 
+/*
+ * What stands in base64 is stored as it came. It must have an equivalent in the
+ * server's encoding all the same, or nobody could read it here.
+ */
+static void
+check_encoding(const pv_disclosed *fields, size_t n)
+{
+	if (GetDatabaseEncoding() == PG_UTF8)
+		return;
+	for (size_t i = 0; i < n; i++)
+		if (!fields[i].withheld)
+			(void) prov_inbox_text(fields[i].value.data, fields[i].value.len);
+}
+
 void
 prov_merge_shape(ProvInbox *in)
 {
+	const pv_shape *shape = &in->reader->shapes[in->reader->slot].shape;
+
+	if (GetDatabaseEncoding() != PG_UTF8)
+	{
+		(void) prov_inbox_text(shape->schema.s, shape->schema.len);
+		(void) prov_inbox_text(shape->table.s, shape->table.len);
+		for (unsigned i = 0; i < shape->ncolumns; i++)
+			(void) prov_inbox_text(shape->columns[i].name.s, shape->columns[i].name.len);
+	}
 	in->merge->shape_id[in->reader->slot] = 0;
 }
 
@@ -121,6 +147,8 @@ shape_id(ProvInbox *in, unsigned slot)
 	const pv_bundle_shape *shape = &in->reader->shapes[slot];
 	TupleDesc	desc = prov_tupdesc(PROV_MERGED_SHAPE);
 	int32	   *id = &in->merge->shape_id[slot];
+	Oid			equal = lookup_type_cache(hash_type_oid(), TYPECACHE_EQ_OPR)->eq_opr;
+	ScanKeyData keys[2];
 	ProvScan	scan;
 	HeapTuple	tup;
 	ProvWriter	w;
@@ -129,13 +157,14 @@ shape_id(ProvInbox *in, unsigned slot)
 
 	if (*id != 0)
 		return *id;
-	prov_scan_begin(&scan, PROV_MERGED_SHAPE, InvalidOid, NULL, 0, NULL);
-	while (*id == 0 && (tup = prov_scan_next(&scan, ForwardScanDirection)) != NULL)
+	/* by the index: whoever makes the bundle decides how many shapes there are */
+	prov_key_init(&keys[0], PROV_MERGED_SHAPE, A_MSHAPE_LOG, BTEqualStrategyNumber, Int32GetDatum(in->log_id));
+	ScanKeyInit(&keys[1], A_MSHAPE_DIGEST, BTEqualStrategyNumber, get_opcode(equal), hash_to_datum(&shape->digest));
+	prov_scan_begin(&scan, PROV_MERGED_SHAPE, get_relname_relid("merged_shape_digest_idx", prov_namespace()), NULL, 2, keys);
+	if ((tup = prov_scan_next(&scan, ForwardScanDirection)) != NULL)
 	{
 		heap_deform_tuple(tup, desc, values, nulls);
-		if (DatumGetInt32(values[A_MSHAPE_LOG - 1]) == in->log_id &&
-			pv_hash_equal(DatumGetHashP(values[A_MSHAPE_DIGEST - 1]), &shape->digest))
-			*id = DatumGetInt32(values[A_MSHAPE_ID - 1]);
+		*id = DatumGetInt32(values[A_MSHAPE_ID - 1]);
 	}
 	prov_scan_end(&scan);
 	if (*id != 0)
@@ -158,8 +187,10 @@ prov_merge_context(ProvInbox *in)
 {
 	const pv_bundle_reader *r = in->reader;
 	ProvMerge  *m = in->merge;
-	MemoryContext old = MemoryContextSwitchTo(in->cxt);
+	MemoryContext old;
 
+	check_encoding(r->context, PV_CONTEXT_FIELDS);
+	old = MemoryContextSwitchTo(in->cxt);
 	if (m->context[r->slot] != NULL)
 		pfree(m->context[r->slot]);
 	m->context[r->slot] = prov_inbox_text(r->context_tokens, r->context_tokens_len);
@@ -375,6 +406,7 @@ prov_merge_entry(ProvInbox *in)
 	char	   *fields = prov_inbox_text(e->field_tokens, e->field_tokens_len);
 	HeapTuple	tup = NULL;
 
+	check_encoding(e->fields, e->nfields);
 	check_previous(in);
 	if ((int64) e->index <= m->max_known)
 		tup = prov_merged_leaf(in->log_id, (int64) e->index);

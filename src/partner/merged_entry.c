@@ -9,6 +9,10 @@
  * shows the own ones. What cannot be decoded (a row that somebody changed) is
  * shown as NULL.
  *
+ * A column's type is what the partner says it is. A value that is not of its
+ * type, and fields that a jsonb has no room for, must not fail whoever reads
+ * the view: the former is shown as a string, of the latter there are none.
+ *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
@@ -17,6 +21,7 @@
 #include "catalog/pg_type.h"
 #include "fmgr.h"
 #include "funcapi.h"
+#include "mb/pg_wchar.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/jsonb.h"
@@ -30,6 +35,14 @@
 
 PG_FUNCTION_INFO_V1(provenance_merged_image);
 PG_FUNCTION_INFO_V1(provenance_merged_context_fields);
+
+/*
+ * A jsonb takes 256 MB. Strings take what they have; numbers and nestings in
+ * the text of a JSON value, up to six times that.
+ */
+#define MAX_SHOWN (128 * 1024 * 1024)
+#define MAX_JSON (16 * 1024 * 1024)	/* of all JSON values of an entry */
+#define MAX_JSON_DEPTH 500
 
 enum
 {
@@ -97,6 +110,31 @@ column_named(const pv_shape *shape, pv_name name)
 	return NULL;
 }
 
+/* Could jsonb_in() refuse it? A type that a partner claims has checked nothing. */
+static bool
+is_json(pv_value value, size_t *room)
+{
+	const char *s = (const char *) value.data;
+	bool		in_string = false;
+	int			depth = 0;
+
+	if (s == NULL || value.len > *room)
+		return false;
+	for (size_t i = 0; i < value.len; i++)
+	{
+		if (in_string && s[i] == '\\')
+			i++;
+		else if (s[i] == '"')
+			in_string = !in_string;
+		else if (!in_string && (s[i] == '[' || s[i] == '{') && ++depth > MAX_JSON_DEPTH)
+			return false;
+		else if (!in_string && (s[i] == ']' || s[i] == '}'))
+			depth--;
+	}
+	*room -= value.len;
+	return prov_json_valid(unconstify(char *, s), value.len, PG_UTF8);
+}
+
 static void
 show_fields(const pv_shape *shape, unsigned op, const pv_disclosed *fields, size_t n, Datum *values, bool *nulls)
 {
@@ -105,8 +143,14 @@ show_fields(const pv_shape *shape, unsigned op, const pv_disclosed *fields, size
 	Datum	   *withheld = palloc(sizeof(Datum) * (n + 1));
 	int			nwithheld = 0;
 	bool		key_shown = false;
+	size_t		total = 0;
+	size_t		json_room = MAX_JSON;
 
 	if (pv_field_names(op, shape, names) != n)
+		return;
+	for (size_t i = 0; i < n; i++)
+		total += fields[i].withheld ? 0 : fields[i].value.len;
+	if (total > MAX_SHOWN)
 		return;
 	image.names = names;
 	image.values = palloc(sizeof(pv_value) * (n + 1));
@@ -122,6 +166,8 @@ show_fields(const pv_shape *shape, unsigned op, const pv_disclosed *fields, size
 		image.values[i] = fields[i].value;
 		image.visible[i] = !fields[i].withheld;
 		image.kinds[i] = column != NULL ? prove_kind_of_type(column->type) : PROVE_STRING;
+		if (image.kinds[i] == PROVE_JSON && !(image.visible[i] && is_json(fields[i].value, &json_room)))
+			image.kinds[i] = PROVE_STRING;
 		image.key[i] = column != NULL && column->key_pos > 0;
 		key_shown |= image.key[i] && image.visible[i];
 		if (fields[i].withheld)

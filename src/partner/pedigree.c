@@ -37,6 +37,9 @@
 
 PG_FUNCTION_INFO_V1(provenance_merged_of_subject);
 
+/* Origin and table id at a shape's head: a table keeps them when it is renamed. An origin has at most 200 bytes. */
+#define TABLE_OF(shape) "pg_catalog.substr(" shape ".definition, 1, 7 + pg_catalog.get_byte(" shape ".definition, 2))"
+
 /*
  * $1 partner ids with, in $2, the subject's pseudonym under each one's key;
  * $3 leaf hashes; $4 the subject; $5 is its text written as it is in tokens?
@@ -56,13 +59,12 @@ static const char *const query =
 	"			JOIN provenance.merged_shape AS s ON s.shape_id = m.shape_id"
 	"			CROSS JOIN LATERAL provenance.merged_image(s.definition, m.leaf, m.fields) AS i"
 	"			JOIN ("
-	"				SELECT DISTINCT t.log_id, x.schema_name, x.table_name, x.fields ->> 'subject' AS subject"
+	"				SELECT DISTINCT t.log_id, " TABLE_OF("ts") " AS in_table, x.fields ->> 'subject' AS subject"
 	"					FROM provenance.merged_leaf AS t"
 	"						JOIN provenance.merged_shape AS ts ON ts.shape_id = t.shape_id"
 	"						CROSS JOIN LATERAL provenance.merged_image(ts.definition, t.leaf, t.fields) AS x"
 	"					WHERE t.op = 6) AS tag"	/* PV_OP_TAG */
-	"				ON tag.log_id = m.log_id AND tag.schema_name = i.schema_name"
-	"					AND tag.table_name = i.table_name"
+	"				ON tag.log_id = m.log_id AND tag.in_table = " TABLE_OF("s")
 	"		WHERE m.op < 5"			/* of a row */
 	"			AND (NOT $5 OR pg_catalog.strpos(m.fields, $4) > 0)"
 	"			AND i.fields ->> tag.subject = $4"

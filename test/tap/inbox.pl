@@ -352,6 +352,20 @@ is(sql('wide', q{SET search_path = public, provenance; SELECT bool_and(verify_in
 	FROM merged_leaf, partner WHERE leaf_index % 100 = 7}), 't|11', 'wide entries: proven');
 is(sql('wide', q{SELECT count(*) FROM provenance.merged_entry WHERE fields ->> 'doc' LIKE md5((key ->> 'id') || ' 1') || '%'}), 1100, 'wide entries: read');
 
+# a database that lacks characters: refused, also where they stand in base64
+sql('a', q{INSERT INTO other VALUES (50, 'a|日本'); SELECT provenance.seal()});
+sql('postgres', q{CREATE DATABASE latin ENCODING 'LATIN1' TEMPLATE template0});
+sql('latin', q{CREATE EXTENSION provenance});
+sql('latin', "SELECT provenance.setup('latin-$run.example'); SELECT provenance.add_partner('acme', '$key_a')");
+{
+	my $mine = export('a', q{'other', '{50}'});
+	like(refused('latin', text($mine), '22P05', 'a character that LATIN1 lacks', "(ENCODING 'UTF8')"), qr/bundle of partner "acme" refused at line \d+: a text has/, 'and it says where');
+	like(put('latin', text(export('a', q{'contact'})), "(ENCODING 'UTF8')"), qr/NOTICE:.*partner "acme"/, 'those that it has are merged');
+	is(sql('latin', q{SELECT encode(convert_to(fields ->> 'email', 'UTF8'), 'hex') FROM provenance.merged_entry WHERE key ->> 'id' = '20' AND op = 'insert'}),
+		unpack('H*', 'é|\\20'), 'and read');
+}
+sql('a', q{DELETE FROM other WHERE id = 50; SELECT provenance.seal()});
+
 # nested statements, and errors that are caught
 new_log('d');
 sql('d', "SELECT provenance.add_partner('acme', '$key_a')");

@@ -155,6 +155,14 @@ is(sql('acme', q{SELECT count(*) FROM provenance.pedigree('person9@mail.example'
 	'0', '… whose address globex never disclosed');
 is(sql('globex', q{SELECT count(*) > 0 FROM provenance.pedigree('person9@mail.example') WHERE partner = 'initech'}),
 	't', 'without a pseudonym key by the disclosed subject');
+sql('initech', q{ALTER TABLE crm.contact RENAME TO person; UPDATE crm.person SET note = 'renamed' WHERE email = 'person9@mail.example'});
+sql('initech', 'SELECT provenance.seal()');
+my $renamed = sql('globex', q{SELECT size FROM provenance.partner WHERE name = 'initech'});
+sql('initech', "COPY (SELECT * FROM provenance.export_bundle('crm.person', columns => '{email,note}', since_size => $renamed)) TO '$dir/renamed'");
+is(state_of($hub, 'globex', "COPY provenance.inbox FROM '$dir/renamed'"), 'none', 'a table that was renamed');
+is(sql('globex', q{SELECT DISTINCT "table" FROM provenance.pedigree('person9@mail.example') WHERE image ->> 'note' = 'renamed'}),
+	'crm.person', '… has the same subjects');
+sql('initech', 'ALTER TABLE crm.person RENAME TO contact');
 
 my $leaf = sql('globex', q{SELECT leaf_hash FROM provenance.merged_entry WHERE partner = 'acme' AND op = 'update' AND fields ->> 'email' = 'person9@mail.example' ORDER BY leaf_index DESC LIMIT 1});
 sql('globex', "BEGIN; SET LOCAL provenance.source_leaf = '$leaf';
