@@ -143,6 +143,15 @@ prov_heads_open(const uint8 row_key[PV_ROW_KEY_LEN])
 	return heads;
 }
 
+/* Of a stored head. Verification says the rest; sealing has to stop here. */
+static pv_hash
+stored_hash(Datum d, bool isnull)
+{
+	if (isnull)
+		prov_check(PV_E_STORAGE);	/* the constraint was dropped */
+	return *DatumGetHashP(d);
+}
+
 /* ---- tables ---- */
 
 static TableHead *
@@ -168,7 +177,7 @@ table_head(ProvHeads *heads, int32 table_id)
 		heap_deform_tuple(tup, RelationGetDescr(heads->table_writer.rel), values, nulls);
 		t->tid = tup->t_self;
 		t->head.last_leaf = DatumGetInt64(values[A_THEAD_LAST_LEAF - 1]);
-		t->head.hash = *DatumGetHashP(values[A_THEAD_HASH - 1]);
+		t->head.hash = stored_hash(values[A_THEAD_HASH - 1], nulls[A_THEAD_HASH - 1]);
 		t->truncated_leaf = DatumGetInt64(values[A_THEAD_TRUNCATED - 1]);
 		t->tagged_leaf = DatumGetInt64(values[A_THEAD_TAGGED - 1]);
 		t->entries = DatumGetInt64(values[A_THEAD_ENTRIES - 1]);
@@ -343,7 +352,7 @@ read_heads(ProvHeads *heads, Sorted *wanted, int n)
 			slot_getallattrs(slot);
 			r->tid = slot->tts_tid;
 			r->head.last_leaf = DatumGetInt64(slot->tts_values[A_HEAD_LAST_LEAF - 1]);
-			r->head.hash = *DatumGetHashP(slot->tts_values[A_HEAD_HASH - 1]);
+			r->head.hash = stored_hash(slot->tts_values[A_HEAD_HASH - 1], slot->tts_isnull[A_HEAD_HASH - 1]);
 			break;
 		}
 	}
