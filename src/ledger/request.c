@@ -83,43 +83,48 @@ typedef struct Request
 /* of a request worker */
 static bool holds_sealer = false;
 
-static ProvRequestHandler handlers[PROV_REQUEST_KINDS];
+static struct
+{
+	const char *what;			/* "seal the log" */
+	ProvRequestHandler handler;
+}			kinds[PROV_REQUEST_KINDS];
 
 void
-prov_request_register(int kind, ProvRequestHandler handler)
+prov_request_register(int kind, const char *what, ProvRequestHandler handler)
 {
-	Assert(kind > 0 && kind < PROV_REQUEST_KINDS && handlers[kind] == NULL);
-	handlers[kind] = handler;
+	Assert(kind > 0 && kind < PROV_REQUEST_KINDS && kinds[kind].handler == NULL);
+	kinds[kind].what = what;
+	kinds[kind].handler = handler;
 }
 
 /* --- the caller -------------------------------------------------------- */
 
 static void
-check_possible(void)
+check_possible(const char *what)
 {
 	ProvIdentity *identity;
 
 	if (!IsUnderPostmaster)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("the log cannot be sealed in single-user mode"),
-				 errdetail("Sealing is done by a background worker.")));
+				 errmsg("cannot %s in single-user mode", what),
+				 errdetail("A background worker does it.")));
 	if (RecoveryInProgress())
 		ereport(ERROR,
 				(errcode(ERRCODE_READ_ONLY_SQL_TRANSACTION),
-				 errmsg("the log cannot be sealed on a standby")));
+				 errmsg("cannot %s on a standby", what)));
 	identity = prov_identity(false);
 	if (prov_sealer_locked_here())
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("this very transaction decides about the log's key or owner"),
-				 errdetail("The worker that seals waits for its end."),
+				 errdetail("The worker that is to %s waits for its end.", what),
 				 errhint("Commit first.")));
 	if (TransactionIdIsCurrentTransactionId(identity->xmin))
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("the log was set up by this very transaction"),
-				 errdetail("The worker that seals cannot see it yet."),
+				 errdetail("The worker that is to %s cannot see it yet.", what),
 				 errhint("Commit first.")));
 }
 
@@ -188,6 +193,7 @@ raise_failure(const Request *req, const char *blockers)
 static void
 await_answer(Request *req, BackgroundWorkerHandle *handle, TimestampTz start)
 {
+	const char *what = kinds[req->kind].what;
 	char	   *blockers = NULL;
 
 	for (;;)
@@ -214,11 +220,11 @@ await_answer(Request *req, BackgroundWorkerHandle *handle, TimestampTz start)
 		if (status == BGWH_POSTMASTER_DIED)
 			ereport(FATAL,
 					(errcode(ERRCODE_ADMIN_SHUTDOWN),
-					 errmsg("postmaster exited while a worker was sealing")));
+					 errmsg("postmaster exited while a worker was to %s", what)));
 		if (status == BGWH_STARTED && blocked_by_me(pid, &blockers))
 			ereport(ERROR,
 					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-					 errmsg("the log cannot be sealed while this transaction holds a lock on it"),
+					 errmsg("cannot %s while this transaction holds a lock that the worker needs", what),
 					 errhint("Commit or roll back first.")));
 		if (TimestampDifferenceExceeds(start, GetCurrentTimestamp(), prov_wait_timeout))
 			ereport(ERROR,
@@ -238,7 +244,7 @@ prov_request(int kind, const char *question, Size len, Size answer_max)
 	BackgroundWorkerHandle *handle;
 	StringInfo	answer = makeStringInfo();
 
-	check_possible();
+	check_possible(kinds[kind].what);
 
 	segment = dsm_create(offsetof(Request, data) + len + answer_max, DSM_CREATE_NULL_IF_MAXSEGMENTS);
 	if (segment == NULL)
@@ -262,7 +268,7 @@ prov_request(int kind, const char *question, Size len, Size answer_max)
 		if (TimestampDifferenceExceeds(start, GetCurrentTimestamp(), Min(SLOT_WAIT_MS, prov_wait_timeout)))
 			ereport(ERROR,
 					(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
-					 errmsg("no worker could be started to seal the log"),
+					 errmsg("no worker could be started to %s", kinds[kind].what),
 					 errdetail("All slots for background workers were in use."),
 					 errhint("Increase max_worker_processes.")));
 		nap(POLL_MS);
@@ -341,12 +347,13 @@ answer_request(Request *req, MemoryContext context)
 {
 	StringInfoData answer;
 
-	if (req->kind <= 0 || req->kind >= PROV_REQUEST_KINDS || handlers[req->kind] == NULL)
+	if (req->kind <= 0 || req->kind >= PROV_REQUEST_KINDS || kinds[req->kind].handler == NULL)
 		elog(ERROR, "unknown request %d", req->kind);
+	pgstat_report_activity(STATE_RUNNING, psprintf("asked to %s", kinds[req->kind].what));
 	lock_sealer(req->timeout_ms);
 	MemoryContextSwitchTo(context);
 	initStringInfo(&answer);
-	handlers[req->kind] (req->data, req->question_len, &answer);
+	kinds[req->kind].handler(req->data, req->question_len, &answer);
 	if ((Size) answer.len > req->answer_max)
 		elog(ERROR, "answer of %d bytes is too long", answer.len);
 	memcpy(req->data + req->question_len, answer.data, answer.len);
@@ -372,7 +379,6 @@ provenance_request_main(Datum arg)
 	prov_worker_settings();
 	context = AllocSetContextCreate(TopMemoryContext, "provenance request", ALLOCSET_DEFAULT_SIZES);
 	MemoryContextSwitchTo(context);
-	pgstat_report_activity(STATE_RUNNING, "sealing on request");
 
 	PG_TRY();
 	{
@@ -443,7 +449,7 @@ seal_handler(const char *question, Size len, StringInfo answer)
 void
 prov_request_init(void)
 {
-	prov_request_register(PROV_REQUEST_SEAL, seal_handler);
+	prov_request_register(PROV_REQUEST_SEAL, "seal the log", seal_handler);
 }
 
 Datum

@@ -29,8 +29,11 @@ typedef enum ProvRequestKind
  */
 typedef void (*ProvRequestHandler) (const char *question, Size len, StringInfo answer);
 
-/* From an Init function, so that workers know it too. */
-extern void prov_request_register(int kind, ProvRequestHandler handler);
+/*
+ * From an Init function, so that workers know it too. what completes "cannot …"
+ * in messages, as "seal the log" does.
+ */
+extern void prov_request_register(int kind, const char *what, ProvRequestHandler handler);
 
 /*
  * Asks, waits, and returns the answer, in the current memory context. Checks

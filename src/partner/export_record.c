@@ -321,5 +321,5 @@ disclosure_handler(const char *question, Size len, StringInfo answer)
 void
 export_record_init(void)
 {
-	prov_request_register(PROV_REQUEST_DISCLOSURE, disclosure_handler);
+	prov_request_register(PROV_REQUEST_DISCLOSURE, "record the disclosure", disclosure_handler);
 }

@@ -259,7 +259,7 @@ fork_handler(const char *question, Size len, StringInfo answer)
 void
 prov_fork_init(void)
 {
-	prov_request_register(PROV_REQUEST_FORK, fork_handler);
+	prov_request_register(PROV_REQUEST_FORK, "record the fork", fork_handler);
 }
 
 /* --- the session -------------------------------------------------------- */

@@ -17,5 +17,5 @@ prov_partner_init(void)
 {
 	export_record_init();
 	prov_fork_init();
-	prov_request_register(PROV_REQUEST_COSIGN, prov_cosign_handler);
+	prov_request_register(PROV_REQUEST_COSIGN, "cosign the checkpoint", prov_cosign_handler);
 }

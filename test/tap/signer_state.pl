@@ -202,7 +202,7 @@ my $standby = PostgreSQL::Test::Cluster->new('standby');
 $standby->init_from_backup($node, 'b', has_streaming => 1);
 $standby->start;
 $node->wait_for_catchup($standby);
-like(fails('SELECT provenance.seal()', $standby), qr/25006: the log cannot be sealed on a standby/, 'seal() on a standby');
+like(fails('SELECT provenance.seal()', $standby), qr/25006: cannot seal the log on a standby/, 'seal() on a standby');
 like(fails(q{SELECT provenance.setup('x.example')}, $standby), qr/25006: a log cannot be set up on a standby/, 'setup() on a standby');
 like(psql('SELECT provenance.wait_sealed()', $standby), qr/^crm\.example\n6\n/, 'wait_sealed() has nothing to wait for');
 is(psql('SELECT log_size, pending FROM provenance.status', $standby), '6|0', 'status on a standby');

@@ -125,7 +125,7 @@ is(psql(q{BEGIN ISOLATION LEVEL SERIALIZABLE READ ONLY; SELECT provenance.size(p
 
 psql(q{INSERT INTO t VALUES (203, 'x')});
 like(fails(q{BEGIN; LOCK TABLE provenance.leaf_run; SELECT provenance.seal()}),
-	qr/55000: the log cannot be sealed while this transaction holds a lock/, 'blocked by the caller');
+	qr/55000: cannot seal the log while this transaction holds a lock/, 'blocked by the caller');
 {
 	my $holder = $node->background_psql('postgres');
 	$holder->query_safe('BEGIN; LOCK TABLE provenance.leaf_run;');
