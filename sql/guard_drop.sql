@@ -84,6 +84,24 @@ SELECT count(*) FROM pg_event_trigger;
 ROLLBACK;
 DROP EXTENSION provenance;	-- fails
 
+-- Dropped behind the guard, created again and tagged again: the entries of the
+-- old one end with an untag.
+CREATE TABLE lost (id int PRIMARY KEY);
+INSERT INTO lost VALUES (1);
+SELECT provenance.tag('lost');
+BEGIN;
+ALTER EVENT TRIGGER provenance_guard_drop DISABLE;
+DROP TABLE lost;
+ALTER EVENT TRIGGER provenance_guard_drop ENABLE ALWAYS;
+COMMIT;
+SELECT code, object FROM provenance.verify();
+CREATE TABLE lost (id int PRIMARY KEY);
+SELECT provenance.tag('lost');
+SELECT e.op FROM provenance.entry e JOIN provenance.registry r USING (table_id) WHERE table_name = 'lost' ORDER BY seq;
+SELECT code, object FROM provenance.verify();
+SELECT provenance.untag('lost');
+DROP TABLE lost;
+
 -- Untagged, the tables may go; their history stays.
 SET ROLE regress_provenance_crm;
 SELECT provenance.untag('contact');

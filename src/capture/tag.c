@@ -201,6 +201,24 @@ record_baselines(Oid relid, int32 table_id)
 	return n;
 }
 
+/*
+ * What untag() would have said of a table that lost its triggers unseen: its
+ * entries end here, under the shape that they had last.
+ */
+static void
+record_lost(const ProvTable *table)
+{
+	ProvShape  *shape = prov_shape_newest(table->table_id, NULL);
+	ProvLayout	layout = {.table_id = table->table_id};
+	const char *values[2] = {table->schema, table->table};
+
+	if (shape == NULL)
+		return;					/* it has no entries that could end */
+	layout.digest = shape->digest;
+	memcpy(layout.row_key, prov_identity(false)->row_key, PV_ROW_KEY_LEN);
+	prov_record_event(&layout, shape->shape_id, PV_OP_UNTAG, values);
+}
+
 Datum
 provenance_tag(PG_FUNCTION_ARGS)
 {
@@ -239,6 +257,7 @@ provenance_tag(PG_FUNCTION_ARGS)
 					(errcode(ERRCODE_DUPLICATE_OBJECT),
 					 errmsg("table \"%s\" is tagged already", RelationGetRelationName(rel))));
 		/* dropped, and created again under its name, or its trigger is lost */
+		record_lost(before);
 		before->untagged_at = GetCurrentTimestamp();
 		prov_phase_end(before->table_id, before->relid);
 		write_registry(before, true, exclude_array(before));
