@@ -44,7 +44,7 @@
 #include "pgstat.h"
 #include "storage/bufmgr.h"
 #include "storage/lmgr.h"
-#include "storage/lwlock.h"
+#include "utils/hsearch.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
@@ -187,6 +187,9 @@ lock_ledger(void)
 	static const ProvRel read[] = {PROV_LOG_IDENTITY, PROV_REGISTRY};
 	int			i;
 
+	for (i = 0; i < PROV_NSEQS; i++)
+		if (!ConditionalLockRelationOid(prov_seqid(i), RowExclusiveLock))
+			return false;
 	for (i = 0; i < lengthof(written); i++)
 		if (!ConditionalLockRelationOid(prov_relid(written[i]), RowExclusiveLock))
 			return false;
@@ -404,12 +407,51 @@ phases(MemoryContext context)
 	return ids;
 }
 
-/* False if it failed: logged, and kept in worker_state. */
+/* A table whose last chunk failed. */
+typedef struct Retry
+{
+	int32		table_id;		/* hash key */
+	int			failures;		/* in a row */
+	TimestampTz not_before;
+} Retry;
+
+static HTAB *retries = NULL;	/* of this worker's life; NULL: never one */
+
+static void
+put_off(int32 table_id)
+{
+	Retry	   *retry;
+	bool		found;
+
+	if (retries == NULL)
+	{
+		HASHCTL		ctl = {.keysize = sizeof(int32), .entrysize = sizeof(Retry)};
+
+		retries = hash_create("provenance baselines", 8, &ctl, HASH_ELEM | HASH_BLOBS);
+	}
+	retry = hash_search(retries, &table_id, HASH_ENTER, &found);
+	retry->failures = found ? Min(retry->failures + 1, 16) : 1;
+	retry->not_before = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
+													Min(500L << retry->failures, MAX_RETRY_MS));
+}
+
 static bool
-try_chunk(int32 table_id, MemoryContext context, ProvBaselineWork *out)
+is_put_off(int32 table_id)
+{
+	Retry	   *retry = retries == NULL ? NULL : hash_search(retries, &table_id, HASH_FIND, NULL);
+
+	return retry != NULL && GetCurrentTimestamp() < retry->not_before;
+}
+
+/* What fails is logged, kept in worker_state, and put off: it holds up no other table. */
+static ProvBaselineWork
+try_chunk(int32 table_id, MemoryContext context)
 {
 	volatile ProvBaselineWork work = PROV_BASELINES_WAIT;
 	char	   *volatile message = NULL;
+
+	if (is_put_off(table_id))
+		return PROV_BASELINES_WAIT;
 
 	PG_TRY();
 	{
@@ -418,50 +460,37 @@ try_chunk(int32 table_id, MemoryContext context, ProvBaselineWork *out)
 	}
 	PG_CATCH();
 	{
-		HOLD_INTERRUPTS();
-		EmitErrorReport();
-		MemoryContextSwitchTo(context);
-		message = CopyErrorData()->message;
-		LWLockReleaseAll();
-		AbortOutOfAnyTransaction();
-		MemoryContextSwitchTo(context);
-		FlushErrorState();
-		RESUME_INTERRUPTS();
+		message = prov_recover(context);
 	}
 	PG_END_TRY();
 	if (message != NULL)
+	{
 		prov_report_error(message);
-	*out = work;
-	return message == NULL;
+		put_off(table_id);
+	}
+	else if (retries != NULL)
+		(void) hash_search(retries, &table_id, HASH_REMOVE, NULL);
+	return work;
 }
 
 ProvBaselineWork
 prov_write_baselines(void)
 {
-	static int	failures = 0;	/* turns in a row in which one failed */
-	static TimestampTz not_before = 0;
 	MemoryContext context = CurrentMemoryContext;
 	ProvBaselineWork result = PROV_BASELINES_DONE;
 	List	   *ids = phases(context);
-	bool		failed = false;
 	ListCell   *lc;
 
 	if (ids == NIL)
 		return PROV_BASELINES_DONE;
-	if (failures > 0 && GetCurrentTimestamp() < not_before)
-		return PROV_BASELINES_WAIT;
 	pgstat_report_activity(STATE_RUNNING, "recording rows of tables tagged with baseline \"later\"");
 	foreach(lc, ids)
 	{
-		ProvBaselineWork work;
+		ProvBaselineWork work = try_chunk(lfirst_int(lc), context);
 
-		failed |= !try_chunk(lfirst_int(lc), context, &work);
 		result = Max(result, work);
 		if (prov_database_wanted())
 			break;
 	}
-	failures = failed ? Min(failures + 1, 16) : 0;
-	if (failed)
-		not_before = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), Min(500L << failures, MAX_RETRY_MS));
 	return result;
 }

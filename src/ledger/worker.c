@@ -84,6 +84,23 @@ prov_worker_settings(void)
 	SetConfigOption("search_path", "pg_catalog, pg_temp", PGC_SUSET, PGC_S_OVERRIDE);
 }
 
+char *
+prov_recover(MemoryContext context)
+{
+	char	   *message;
+
+	HOLD_INTERRUPTS();
+	EmitErrorReport();
+	MemoryContextSwitchTo(context);
+	message = CopyErrorData()->message;
+	LWLockReleaseAll();
+	AbortOutOfAnyTransaction();
+	MemoryContextSwitchTo(context);
+	FlushErrorState();
+	RESUME_INTERRUPTS();
+	return message;
+}
+
 bool
 prov_database_wanted(void)
 {
@@ -232,18 +249,10 @@ turn(Standing *st, MemoryContext context, bool seal)
 	}
 	PG_CATCH();
 	{
-		HOLD_INTERRUPTS();
-		EmitErrorReport();
-		MemoryContextSwitchTo(context);
-		message = CopyErrorData()->message;
-		LWLockReleaseAll();
-		AbortOutOfAnyTransaction();
-		MemoryContextSwitchTo(context);
-		FlushErrorState();
+		message = prov_recover(context);
 		unlock_sealer(st);
 		if (st->failures < 16)
 			st->failures++;
-		RESUME_INTERRUPTS();
 	}
 	PG_END_TRY();
 

@@ -35,6 +35,12 @@ extern bool prov_in_worker;
  */
 extern void prov_worker_settings(void);
 
+/*
+ * In a worker's PG_CATCH: logs the error, ends the transaction, and returns
+ * the message. In context, which is then the current one.
+ */
+extern char *prov_recover(MemoryContext context);
+
 /* --- worker_state.c ---------------------------------------------------- */
 
 /* False after stop_worker(). Needs a transaction and an installed extension. */
