@@ -74,15 +74,6 @@ prov_candidates_add(ProvCandidates *c, const ProvEntry *entry)
 	table->tagged = table->truncated = -1;
 }
 
-static int64
-int64_column(HeapTuple tup, ProvRel rel, AttrNumber attno)
-{
-	bool		isnull;
-	Datum		d = heap_getattr(tup, attno, prov_tupdesc(rel), &isnull);
-
-	return isnull ? -1 : DatumGetInt64(d);
-}
-
 void
 prov_candidates_load(ProvCandidates *c, Snapshot snapshot)
 {
@@ -99,8 +90,8 @@ prov_candidates_load(ProvCandidates *c, Snapshot snapshot)
 		tup = prov_fetch1(PROV_TABLE_HEAD, Int32GetDatum(table->table_id), snapshot);
 		if (!HeapTupleIsValid(tup))
 			continue;
-		table->tagged = int64_column(tup, PROV_TABLE_HEAD, A_THEAD_TAGGED);
-		table->truncated = int64_column(tup, PROV_TABLE_HEAD, A_THEAD_TRUNCATED);
+		table->tagged = prov_int64(tup, PROV_TABLE_HEAD, A_THEAD_TAGGED);
+		table->truncated = prov_int64(tup, PROV_TABLE_HEAD, A_THEAD_TRUNCATED);
 		heap_freetuple(tup);
 	}
 	hash_seq_init(&seq, c->rows);
@@ -110,7 +101,7 @@ prov_candidates_load(ProvCandidates *c, Snapshot snapshot)
 		tup = prov_fetch1(PROV_HEAD, PointerGetDatum(row->row_id), snapshot);
 		if (!HeapTupleIsValid(tup))
 			continue;
-		row->last = int64_column(tup, PROV_HEAD, A_HEAD_LAST_LEAF);
+		row->last = prov_int64(tup, PROV_HEAD, A_HEAD_LAST_LEAF);
 		heap_freetuple(tup);
 	}
 }

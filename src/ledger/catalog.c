@@ -420,6 +420,15 @@ hold_snapshot(Snapshot snapshot)
 	return IsMVCCSnapshot(snapshot) ? RegisterSnapshot(snapshot) : snapshot;
 }
 
+int64
+prov_int64(HeapTuple tup, ProvRel rel, AttrNumber attno)
+{
+	bool		isnull;
+	Datum		d = heap_getattr(tup, attno, prov_tupdesc(rel), &isnull);
+
+	return isnull ? -1 : DatumGetInt64(d);
+}
+
 void
 prov_scan_begin(ProvScan *s, ProvRel rel, Oid index, Snapshot snapshot, int nkeys, ScanKey keys)
 {

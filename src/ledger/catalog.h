@@ -94,6 +94,9 @@ enum { A_WPOL_ID = 1, A_WPOL_QUORUM, A_WPOL_WITNESSES, N_WPOL = 3 };
 enum { A_CKEY_INCARNATION = 1, A_CKEY_CREATED_AT, A_CKEY_VKEY, N_CKEY = 3 };
 enum { A_COSD_INCARNATION = 1, A_COSD_SIZE, A_COSD_AT, A_COSD_ORIGIN, A_COSD_NOTE, N_COSD = 5 };
 
+/* A bigint column of a row; -1 if it is null. */
+extern int64 prov_int64(HeapTuple tup, ProvRel rel, AttrNumber attno);
+
 /*
  * Writers over several rows of one relation: opens it (RowExclusiveLock kept to
  * the end of the transaction) and its indexes once.

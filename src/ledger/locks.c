@@ -34,6 +34,16 @@ make_tag(LOCKTAG *tag, uint32 which)
 	SET_LOCKTAG_ADVISORY(*tag, MyDatabaseId, 0, which, LOCK_CLASS);
 }
 
+/* Waits; to the end of the transaction. which also goes by an object, 0: it does not. */
+static void
+lock_xact(uint32 object, uint32 which)
+{
+	LOCKTAG		tag;
+
+	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, object, which, LOCK_CLASS);
+	(void) LockAcquire(&tag, ExclusiveLock, false, false);
+}
+
 bool
 prov_lock_sealer(bool dont_wait)
 {
@@ -55,29 +65,7 @@ prov_unlock_sealer(void)
 void
 prov_lock_sealer_xact(void)
 {
-	LOCKTAG		tag;
-
-	make_tag(&tag, LOCK_SEALER);
-	(void) LockAcquire(&tag, ExclusiveLock, false, false);
-}
-
-/* Of those whose hashes are equal, one after the other: to the end of the transaction. */
-void
-prov_lock_countersign(uint32 hash)
-{
-	LOCKTAG		tag;
-
-	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, hash, LOCK_COUNTERSIGN, LOCK_CLASS);
-	(void) LockAcquire(&tag, ExclusiveLock, false, false);
-}
-
-void
-prov_lock_handover(uint32 hash)
-{
-	LOCKTAG		tag;
-
-	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, hash, LOCK_HANDOVER, LOCK_CLASS);
-	(void) LockAcquire(&tag, ExclusiveLock, false, false);
+	lock_xact(0, LOCK_SEALER);
 }
 
 bool
@@ -135,17 +123,24 @@ prov_standing_worker_runs(void)
 void
 prov_lock_partners_xact(void)
 {
-	LOCKTAG		tag;
-
-	make_tag(&tag, LOCK_PARTNERS);
-	(void) LockAcquire(&tag, ExclusiveLock, false, false);
+	lock_xact(0, LOCK_PARTNERS);
 }
 
 void
 prov_lock_merge_xact(int32 partner_id)
 {
-	LOCKTAG		tag;
+	lock_xact((uint32) partner_id, LOCK_MERGE);
+}
 
-	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, (uint32) partner_id, LOCK_MERGE, LOCK_CLASS);
-	(void) LockAcquire(&tag, ExclusiveLock, false, false);
+/* Of those whose hashes are equal, one after the other. */
+void
+prov_lock_countersign(uint32 hash)
+{
+	lock_xact(hash, LOCK_COUNTERSIGN);
+}
+
+void
+prov_lock_handover(uint32 hash)
+{
+	lock_xact(hash, LOCK_HANDOVER);
 }

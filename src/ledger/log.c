@@ -298,18 +298,17 @@ read_hashes(void *arg, unsigned level, uint64_t first, unsigned count, pv_hash *
 
 /* ---- entries and heads ---- */
 
-static void
-read_block(ProvLog *log, int64 block)
+void
+prov_seq_block_read(int64 block, Snapshot snapshot, int64 out[PROV_BLOCK_SEQS])
 {
 	TupleDesc	desc = prov_tupdesc(PROV_SEQ_BLOCK);
 	ScanKeyData key;
 	ProvScan	scan;
 	HeapTuple	tup;
 
-	log->have_block = false;
-	memset(log->block_leaves, 0xFF, sizeof(log->block_leaves));
+	memset(out, 0xFF, sizeof(int64) * PROV_BLOCK_SEQS);
 	prov_key_init(&key, PROV_SEQ_BLOCK, A_BLOCK_BLOCK, BTEqualStrategyNumber, Int64GetDatum(block));
-	prov_scan_begin(&scan, PROV_SEQ_BLOCK, prov_pkey(PROV_SEQ_BLOCK), log->snapshot, 1, &key);
+	prov_scan_begin(&scan, PROV_SEQ_BLOCK, prov_pkey(PROV_SEQ_BLOCK), snapshot, 1, &key);
 	while (HeapTupleIsValid(tup = prov_scan_next(&scan, ForwardScanDirection)))
 	{
 		bool		null_first,
@@ -326,14 +325,12 @@ read_block(ProvLog *log, int64 block)
 		map = PG_DETOAST_DATUM_PACKED(d);
 		if (prov_block_decode(first, (const uint8 *) VARDATA_ANY(map), VARSIZE_ANY_EXHDR(map), leaves))
 			for (i = 0; i < PROV_BLOCK_SEQS; i++)
-				if (log->block_leaves[i] < 0)
-					log->block_leaves[i] = leaves[i];
+				if (out[i] < 0)
+					out[i] = leaves[i];
 		if ((Pointer) map != DatumGetPointer(d))
 			pfree(map);
 	}
 	prov_scan_end(&scan);
-	log->block = block;
-	log->have_block = true;
 }
 
 int64
@@ -342,7 +339,12 @@ prov_log_leaf_of_seq(ProvLog *log, int64 seq)
 	if (seq < 0)
 		return -1;
 	if (!log->have_block || log->block != seq / PROV_BLOCK_SEQS)
-		read_block(log, seq / PROV_BLOCK_SEQS);
+	{
+		log->have_block = false;	/* should this fail */
+		log->block = seq / PROV_BLOCK_SEQS;
+		prov_seq_block_read(log->block, log->snapshot, log->block_leaves);
+		log->have_block = true;
+	}
 	return log->block_leaves[seq % PROV_BLOCK_SEQS];
 }
 

@@ -80,6 +80,9 @@ extern bool prov_log_leaf(ProvLog *log, int64 leaf, ProvLeafRef *out);
 /* The leaf of an entry, -1 if not sealed. */
 extern int64 prov_log_leaf_of_seq(ProvLog *log, int64 seq);
 
+/* What the stored map says of a block of seqs: their leaves, -1 for those not sealed. */
+extern void prov_seq_block_read(int64 block, Snapshot snapshot, int64 out[PROV_BLOCK_SEQS]);
+
 /* The core's view of the stored tree (pv_read_hashes inside). */
 extern pv_tree *prov_log_tree(ProvLog *log);
 

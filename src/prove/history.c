@@ -80,21 +80,12 @@ read_chain(ProvLog *log, int64 leaf, Chain *chain)
 	}
 }
 
-static int64
-int64_column(HeapTuple tup, ProvRel rel, AttrNumber attno)
-{
-	bool		isnull;
-	Datum		d = heap_getattr(tup, attno, prov_tupdesc(rel), &isnull);
-
-	return isnull ? -1 : DatumGetInt64(d);
-}
-
 int64
 prove_row_head(const uint8 row_id[PV_ROW_ID_LEN], Snapshot snapshot)
 {
 	HeapTuple	tup = prov_fetch1(PROV_HEAD, PointerGetDatum(row_id), snapshot);
 
-	return HeapTupleIsValid(tup) ? int64_column(tup, PROV_HEAD, A_HEAD_LAST_LEAF) : -1;
+	return HeapTupleIsValid(tup) ? prov_int64(tup, PROV_HEAD, A_HEAD_LAST_LEAF) : -1;
 }
 
 /*
@@ -111,9 +102,9 @@ find_truncates(HistoryWalk *walk, int64 first, int64 last, ProvLeafRef *before, 
 	ProvLeafRef ref;
 
 	before->leaf = after->leaf = -1;
-	if (!HeapTupleIsValid(tup) || int64_column(tup, PROV_TABLE_HEAD, A_THEAD_TRUNCATED) < 0)
+	if (!HeapTupleIsValid(tup) || prov_int64(tup, PROV_TABLE_HEAD, A_THEAD_TRUNCATED) < 0)
 		return;
-	for (leaf = int64_column(tup, PROV_TABLE_HEAD, A_THEAD_LAST_LEAF); leaf >= 0; leaf = ref.prev_leaf)
+	for (leaf = prov_int64(tup, PROV_TABLE_HEAD, A_THEAD_LAST_LEAF); leaf >= 0; leaf = ref.prev_leaf)
 	{
 		ProvEntry	entry;
 

@@ -37,41 +37,22 @@ typedef struct ReadTask
 	int64		leaves[PROV_BLOCK_SEQS];
 } ReadTask;
 
-/* The leaf of a seq, from seq_block; -1: none. */
+/*
+ * The leaf of a seq, from seq_block; -1: none. Not by prov_log_leaf_of_seq(),
+ * whose block others ask for in between.
+ */
 static int64
 mapped_leaf(ReadTask *task, int64 seq)
 {
-	TupleDesc	desc;
-	ScanKeyData key;
-	ProvScan	scan;
-	HeapTuple	tup;
-
 	if (seq < 0)
 		return -1;
-	if (task->have_block && task->block == seq / PROV_BLOCK_SEQS)
-		return task->leaves[seq % PROV_BLOCK_SEQS];
-
-	task->have_block = false;
-	task->block = seq / PROV_BLOCK_SEQS;
-	memset(task->leaves, 0xFF, sizeof(task->leaves));
-	desc = prov_tupdesc(PROV_SEQ_BLOCK);
-	prov_key_init(&key, PROV_SEQ_BLOCK, A_BLOCK_BLOCK, BTEqualStrategyNumber, Int64GetDatum(task->block));
-	prov_scan_begin(&scan, PROV_SEQ_BLOCK, prov_pkey(PROV_SEQ_BLOCK), task->v->snapshot, 1, &key);
-	while (HeapTupleIsValid(tup = prov_scan_next(&scan, ForwardScanDirection)))
+	if (!task->have_block || task->block != seq / PROV_BLOCK_SEQS)
 	{
-		bool		null_first,
-					null_map;
-		int64		first = DatumGetInt64(heap_getattr(tup, A_BLOCK_FIRST, desc, &null_first));
-		Datum		map = heap_getattr(tup, A_BLOCK_MAP, desc, &null_map);
-		struct varlena *bytes;
-
-		if (null_first || null_map)
-			continue;
-		bytes = PG_DETOAST_DATUM_PACKED(map);
-		(void) prov_block_decode(first, (const uint8 *) VARDATA_ANY(bytes), VARSIZE_ANY_EXHDR(bytes), task->leaves);
+		task->have_block = false;
+		task->block = seq / PROV_BLOCK_SEQS;
+		prov_seq_block_read(task->block, task->v->snapshot, task->leaves);
+		task->have_block = true;
 	}
-	prov_scan_end(&scan);
-	task->have_block = true;
 	return task->leaves[seq % PROV_BLOCK_SEQS];
 }
 
