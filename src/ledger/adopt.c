@@ -42,6 +42,7 @@
 #include "ledger/seal.h"
 #include "ledger/settings.h"
 #include "ledger/signer.h"
+#include "ledger/stop_point.h"
 #include "ledger/worker.h"
 #include "types/types.h"
 
@@ -280,6 +281,7 @@ provenance_adopt(PG_FUNCTION_ARGS)
 
 	state.owner = self;
 	prov_state_write(&dir, &state);
+	PROV_STOP_POINT("adopt-state");
 	foreach(lc, cosigned)
 	{
 		ProvSignerState *head = lfirst(lc);
@@ -288,11 +290,13 @@ provenance_adopt(PG_FUNCTION_ARGS)
 		prov_state_write(&dir, head);
 	}
 	prov_state_unlock(&dir);
+	PROV_STOP_POINT("adopt-files");
 
 	if (strcmp(path, identity->state_directory) != 0)
 		remember_directory(path);
 	prov_signer_settled();
 	prov_start_worker_at_commit();
+	PROV_STOP_POINT("adopt-rows");
 	ereport(LOG,
 			(errmsg("log \"%s\" was adopted at size %llu", identity->full_origin, (unsigned long long) state.size)));
 	PG_RETURN_TEXT_P(cstring_to_text(prov_log_vkey(identity->incarnation)));

@@ -29,6 +29,7 @@
 
 #include "ledger/publish.h"
 #include "ledger/settings.h"
+#include "ledger/stop_point.h"
 #include "ledger/write_file.h"
 
 #define PUBLIC_MODE (S_IRUSR | S_IWUSR | S_IRGRP | S_IROTH)
@@ -52,6 +53,7 @@ notify(const ProvSigned *head)
 {
 	Async_Notify("provenance_checkpoint",
 				 psprintf("%lld %s", (long long) head->size, root_hex(head)));
+	PROV_STOP_POINT("announce-notify");
 }
 
 /*
@@ -105,6 +107,7 @@ write_files(const ProvSigned *head)
 	gmtime_r(&now, &tm);
 	strftime(day, sizeof(day), "%Y-%m-%d", &tm);
 	write_note(psprintf("%s/checkpoints-%s", prov_checkpoint_directory, day), O_APPEND, head, true);
+	PROV_STOP_POINT("announce-day");
 
 	latest = psprintf("%s/latest", prov_checkpoint_directory);
 	temp = psprintf("%s.tmp", latest);
@@ -113,6 +116,7 @@ write_files(const ProvSigned *head)
 				(errcode_for_file_access(),
 				 errmsg("could not remove file \"%s\": %m", temp)));
 	write_note(temp, O_EXCL, head, false);
+	PROV_STOP_POINT("announce-latest");
 	(void) durable_rename(temp, latest, ERROR);
 }
 
@@ -153,6 +157,8 @@ prov_announce(const char *origin, const ProvSigned *head)
 	ereport(LOG,
 			(errmsg("published checkpoint of size %lld, root %s, origin %s",
 					(long long) head->size, root_hex(head), origin)));
+	PROV_STOP_POINT("announce-log");
 	step(notify, head, "no notification of the checkpoint could be sent");
 	step(write_files, head, "the checkpoint could not be written to provenance.checkpoint_directory");
+	PROV_STOP_POINT("announce-done");
 }

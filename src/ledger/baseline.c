@@ -55,6 +55,7 @@
 #include "ledger/baseline.h"
 #include "ledger/record.h"
 #include "ledger/seal.h"
+#include "ledger/stop_point.h"
 #include "ledger/triggers.h"
 #include "ledger/worker.h"
 
@@ -372,6 +373,7 @@ write_chunk(int32 table_id)
 			work = PROV_BASELINES_DONE;
 		else
 			work = advance(root, &phase);
+		PROV_STOP_POINT("baseline-chunk");
 	}
 	CommitTransactionCommand();
 	return work;

@@ -36,6 +36,7 @@
 #include "ledger/seal.h"
 #include "ledger/settings.h"
 #include "ledger/signer.h"
+#include "ledger/stop_point.h"
 #include "ledger/worker.h"
 #include "types/types.h"
 
@@ -216,9 +217,11 @@ provenance_new_incarnation(PG_FUNCTION_ARGS)
 	prov_log_close(log);
 
 	vkey = prov_prepare_origin(origin, path);
+	PROV_STOP_POINT("incarnation-files");
 	update_identity(n, path);
 	prov_log_key_insert(n, size, vkey);
 	prov_incarnation_record(n, size, why, vkey, &abandoned);
+	PROV_STOP_POINT("incarnation-rows");
 	prov_signer_settled();
 	prov_start_worker_at_commit();
 	ereport(LOG,

@@ -37,6 +37,7 @@
 
 #include "ledger/settings.h"
 #include "ledger/signer.h"
+#include "ledger/stop_point.h"
 #include "ledger/store.h"
 #include "types/types.h"
 
@@ -239,9 +240,28 @@ destroy_file(const char *path)
 		ereport(ERROR,
 				(errcode_for_file_access(),
 				 errmsg("could not fsync file \"%s\": %m", path)));
+	PROV_STOP_POINT("tidy-overwritten");
 	(void) durable_unlink(path, ERROR);
 	ereport(LOG,
 			(errmsg("destroyed the key file \"%s\", whose time is over", path)));
+}
+
+/* A crash may have come between overwriting and removing. */
+static bool
+is_overwritten(const char *path)
+{
+	char		data[4096];
+	int			fd = OpenTransientFile(path, O_RDONLY | O_NOFOLLOW | PG_BINARY);
+	ssize_t		n;
+
+	if (fd < 0)
+		return false;
+	n = read(fd, data, sizeof(data));
+	(void) CloseTransientFile(fd);
+	for (ssize_t i = 0; i < n; i++)
+		if (data[i] != '\0')
+			return false;
+	return n > 0;
 }
 
 /* Which of the keys is in the file; -1: none of them, or no file. */
@@ -282,7 +302,7 @@ prov_keys_tidy(const ProvStateDir *dir, const char *origin, int incarnation,
 		char	   *path = prov_state_path(dir, origin, file_suffixes[i]);
 		int			which = key_in_file(path, origin, keys, n);
 
-		if (which >= 0 && which < needed)
+		if ((which >= 0 && which < needed) || is_overwritten(path))
 			destroy_file(path);
 	}
 	if (key_in_file(next, origin, keys, n) != n - 1)
@@ -294,5 +314,7 @@ prov_keys_tidy(const ProvStateDir *dir, const char *origin, int incarnation,
 			return;
 		(void) durable_rename(current, old, ERROR);
 	}
+	PROV_STOP_POINT("tidy-renamed");
 	(void) durable_rename(next, current, ERROR);
+	PROV_STOP_POINT("tidy-done");
 }

@@ -38,6 +38,7 @@
 #include "ledger/publish.h"
 #include "ledger/settings.h"
 #include "ledger/signer.h"
+#include "ledger/stop_point.h"
 #include "ledger/worker.h"
 #include "types/types.h"
 
@@ -171,9 +172,11 @@ finish_state(const ProvStateDir *dir, ProvSignerState *state, const ProvSigners 
 	head->size = state->size;
 	head->root = state->root;
 	sign_head(signers, state->origin, head, context);
+	PROV_STOP_POINT("publish-signature");
 	state->note = head->note;
 	state->notelen = head->notelen;
 	prov_state_write(dir, state);
+	PROV_STOP_POINT("publish-note");
 }
 
 /* The size at which the incarnation began. */
@@ -269,7 +272,9 @@ sign_locked(const ProvStateDir *dir, const ProvIdentity *identity, ProvLog *log,
 		state.size = size;
 		state.root = root;
 		state.owner.host = self.host;
+		PROV_STOP_POINT("publish-begin");
 		prov_state_write(dir, &state);
+		PROV_STOP_POINT("publish-state");
 		finish_state(dir, &state, &signers, pub, context);
 	}
 	prov_signers_free(&before);
@@ -304,7 +309,9 @@ write_row(int incarnation, const ProvSigned *head)
 		written = true;
 	}
 	PopActiveSnapshot();
+	PROV_STOP_POINT("publish-row");
 	CommitTransactionCommand();
+	PROV_STOP_POINT("publish-row-done");
 	MemoryContextSwitchTo(old);
 	return written;
 }

@@ -26,6 +26,7 @@
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "port/atomics.h"
+#include "portability/instr_time.h"
 #include "postmaster/bgworker.h"
 #include "storage/dsm.h"
 #include "storage/ipc.h"
@@ -38,7 +39,6 @@
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
-#include "utils/timestamp.h"
 #include "utils/wait_event.h"
 
 #include "ledger/publish.h"
@@ -95,6 +95,17 @@ prov_request_register(int kind, const char *what, ProvRequestHandler handler)
 	Assert(kind > 0 && kind < PROV_REQUEST_KINDS && kinds[kind].handler == NULL);
 	kinds[kind].what = what;
 	kinds[kind].handler = handler;
+}
+
+/* Reckoned by a clock that nobody can set. */
+static bool
+elapsed(const instr_time *start, int ms)
+{
+	instr_time	now;
+
+	INSTR_TIME_SET_CURRENT(now);
+	INSTR_TIME_SUBTRACT(now, *start);
+	return INSTR_TIME_GET_MILLISEC(now) >= ms;
 }
 
 /* --- the caller -------------------------------------------------------- */
@@ -191,7 +202,7 @@ raise_failure(const Request *req, const char *blockers)
 }
 
 static void
-await_answer(Request *req, BackgroundWorkerHandle *handle, TimestampTz start)
+await_answer(Request *req, BackgroundWorkerHandle *handle, instr_time start)
 {
 	const char *what = kinds[req->kind].what;
 	char	   *blockers = NULL;
@@ -226,7 +237,7 @@ await_answer(Request *req, BackgroundWorkerHandle *handle, TimestampTz start)
 					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 					 errmsg("cannot %s while this transaction holds a lock that the worker needs", what),
 					 errhint("Commit or roll back first.")));
-		if (TimestampDifferenceExceeds(start, GetCurrentTimestamp(), prov_wait_timeout))
+		if (elapsed(&start, prov_wait_timeout))
 			ereport(ERROR,
 					(errcode(ERRCODE_QUERY_CANCELED),
 					 errmsg("the worker did not answer within provenance.wait_timeout"),
@@ -238,13 +249,14 @@ await_answer(Request *req, BackgroundWorkerHandle *handle, TimestampTz start)
 StringInfo
 prov_request(int kind, const char *question, Size len, Size answer_max)
 {
-	TimestampTz start = GetCurrentTimestamp();
+	instr_time	start;
 	dsm_segment *segment;
 	Request    *req;
 	BackgroundWorkerHandle *handle;
 	StringInfo	answer = makeStringInfo();
 
 	check_possible(kinds[kind].what);
+	INSTR_TIME_SET_CURRENT(start);
 
 	segment = dsm_create(offsetof(Request, data) + len + answer_max, DSM_CREATE_NULL_IF_MAXSEGMENTS);
 	if (segment == NULL)
@@ -265,7 +277,7 @@ prov_request(int kind, const char *question, Size len, Size answer_max)
 
 	while (!register_worker(dsm_segment_handle(segment), &handle))
 	{
-		if (TimestampDifferenceExceeds(start, GetCurrentTimestamp(), Min(SLOT_WAIT_MS, prov_wait_timeout)))
+		if (elapsed(&start, Min(SLOT_WAIT_MS, prov_wait_timeout)))
 			ereport(ERROR,
 					(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
 					 errmsg("no worker could be started to %s", kinds[kind].what),
@@ -328,11 +340,12 @@ database_in_use(void)
 static void
 lock_sealer(int timeout_ms)
 {
-	TimestampTz start = GetCurrentTimestamp();
+	instr_time	start;
 
+	INSTR_TIME_SET_CURRENT(start);
 	while (!(holds_sealer = prov_lock_sealer(true)))
 	{
-		if (TimestampDifferenceExceeds(start, GetCurrentTimestamp(), timeout_ms))
+		if (elapsed(&start, timeout_ms))
 			ereport(ERROR,
 					(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
 					 errmsg("another worker is sealing the log")));

@@ -32,6 +32,7 @@
 #include "ledger/seal.h"
 #include "ledger/signer.h"
 #include "ledger/settings.h"
+#include "ledger/stop_point.h"
 #include "ledger/worker.h"
 #include "types/types.h"
 
@@ -108,6 +109,10 @@ new_key_in_file(const Rotation *r)
 		refuse(psprintf("Of the new key, %s", reason), "Remove that file.");
 	vkey = prov_key_vkey(key, origin);
 	prov_key_free(key);
+	for (int i = 0; i < r->nkeys; i++)
+		if (strcmp(r->keys[i].vkey, vkey) == 0)
+			refuse(psprintf("The file \"%s\" holds a key that the log has, or had, already", path),
+				   "The next checkpoint gives it its name: make a change, and call provenance.seal().");
 	return vkey;
 }
 
@@ -169,6 +174,7 @@ provenance_rotate_key(PG_FUNCTION_ARGS)
 	else
 		vkey = new_key_in_file(&r);
 	prov_state_unlock(&r.dir);
+	PROV_STOP_POINT("rotate-key");
 
 	log = prov_log_open(NULL);
 	size = prov_log_size(log);
@@ -180,6 +186,7 @@ provenance_rotate_key(PG_FUNCTION_ARGS)
 	values[A_HAND_SINCE_SIZE - 1] = Int64GetDatum(size);
 	values[A_HAND_STARTED_AT - 1] = TimestampTzGetDatum(GetCurrentTimestamp());
 	prov_own_insert(PROV_KEY_HANDOVER, PROV_OWN_KEY_HANDOVER, values, nulls);
+	PROV_STOP_POINT("rotate-rows");
 	prov_start_worker_at_commit();
 	ereport(LOG,
 			(errmsg("log \"%s\" has a new key from size %lld on", r.identity->full_origin, (long long) size),

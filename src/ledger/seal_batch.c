@@ -37,6 +37,7 @@
 #include "ledger/heads.h"
 #include "ledger/order.h"
 #include "ledger/seal.h"
+#include "ledger/stop_point.h"
 #include "types/types.h"
 
 /* Heads are read in the order of their keys: the more at once, the closer they lie. */
@@ -298,6 +299,7 @@ seal_all(ProvUnsealedScan *scan, Snapshot snapshot, const ProvIdentity *id, int6
 	chains = palloc(sizeof(ProvChain) * CHUNK);
 	row_context = AllocSetContextCreate(CurrentMemoryContext, "provenance seal", ALLOCSET_DEFAULT_SIZES);
 	load_frontier(batch, *size, snapshot);
+	PROV_STOP_POINT("seal-begin");
 	batch->heads = prov_heads_open(id->row_key);
 	prov_writer_open(&batch->runs, PROV_LEAF_RUN);
 	prov_writer_open(&batch->blocks, PROV_SEQ_BLOCK);
@@ -383,6 +385,7 @@ prov_seal_batch(int64 *size)
 		scan = prov_unsealed_open_all(snapshot);
 		*size = prov_unsealed_state(scan)->log_size;
 		wanted = !seal_all(scan, snapshot, id, size, &sealed, &dropped);
+		PROV_STOP_POINT("seal-leaves");
 		if (!wanted && sealed + dropped > 0)
 			write_state(prov_unsealed_state(scan), *size, prov_unsealed_floor(scan), stored);
 		if (!wanted)
@@ -398,7 +401,9 @@ prov_seal_batch(int64 *size)
 	{
 		PopActiveSnapshot();
 		UnregisterSnapshot(snapshot);
+		PROV_STOP_POINT("seal-commit");
 		CommitTransactionCommand();
+		PROV_STOP_POINT("seal-done");
 	}
 	MemoryContextSwitchTo(caller);
 	return sealed;

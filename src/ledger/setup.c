@@ -35,6 +35,7 @@
 
 #include "ledger/settings.h"
 #include "ledger/signer.h"
+#include "ledger/stop_point.h"
 #include "ledger/store.h"
 #include "ledger/worker.h"
 #include "types/types.h"
@@ -110,6 +111,7 @@ prov_prepare_origin(const char *origin, const char *path)
 			state.root = pv_empty_root;
 			state.owner = self;
 			prov_state_write(&dir, &state);
+			PROV_STOP_POINT("setup-state");
 			break;
 		case PROV_STATE_OK:
 			reason = prov_owner_difference(&state.owner, &self);
@@ -149,6 +151,7 @@ prov_prepare_origin(const char *origin, const char *path)
 	vkey = prov_key_vkey(key, origin);
 	prov_key_free(key);
 	prov_state_unlock(&dir);
+	PROV_STOP_POINT("setup-key");
 	return vkey;
 }
 
@@ -318,6 +321,7 @@ provenance_setup(PG_FUNCTION_ARGS)
 		prov_warn_inside(directory);
 	vkey = prov_prepare_origin(full_origin, directory);
 	insert_rows(origin, incarnation, vkey, directory);
+	PROV_STOP_POINT("setup-rows");
 	if (incarnation > 1)
 		prov_incarnation_record(incarnation, 0, "the ledger before it is gone", vkey,
 								lost_head(origin, incarnation, directory));

@@ -70,7 +70,7 @@ start_or_log(void)
 		return;
 	now = GetCurrentTimestamp();
 	last_probe = 0;				/* try again at the next change */
-	if (last_no_slot == 0 || TimestampDifferenceExceeds(last_no_slot, now, NO_SLOT_LOG_MS))
+	if (last_no_slot == 0 || last_no_slot > now || TimestampDifferenceExceeds(last_no_slot, now, NO_SLOT_LOG_MS))
 	{
 		last_no_slot = now;
 		ereport(LOG,
@@ -100,7 +100,8 @@ at_transaction_end(XactEvent event, void *arg)
 			{
 				TimestampTz now = GetCurrentTimestamp();
 
-				if (last_probe == 0 || TimestampDifferenceExceeds(last_probe, now, PROBE_MS))
+				/* later than now: the clock was set back */
+				if (last_probe == 0 || last_probe > now || TimestampDifferenceExceeds(last_probe, now, PROBE_MS))
 				{
 					last_probe = now;
 					start_at_commit = worker_missing();

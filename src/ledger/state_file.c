@@ -22,6 +22,7 @@
 #include "storage/fd.h"
 
 #include "ledger/signer.h"
+#include "ledger/stop_point.h"
 #include "ledger/write_file.h"
 #include "types/types.h"
 
@@ -282,6 +283,7 @@ prov_state_write(const ProvStateDir *dir, const ProvSignerState *state)
 				(errcode_for_file_access(),
 				 errmsg("could not create file \"%s\": %m", temp)));
 	prov_write_and_close(fd, temp, data, b.len, false);
+	PROV_STOP_POINT("state-file");
 	/* syncs the file before, and file and folder after */
 	(void) durable_rename(temp, path, ERROR);
 	pfree(data);

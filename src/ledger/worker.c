@@ -52,6 +52,7 @@
 #define IDLE_MS (60 * 1000)
 #define WAKE_MS 1000
 #define MAX_RETRY_MS (60 * 1000)
+#define CLOCK_LOG_MS 1000
 
 bool		prov_in_worker = false;
 
@@ -62,6 +63,7 @@ typedef struct Standing
 	TimestampTz last_entry;		/* when something was sealed last, or it started */
 	TimestampTz next_seal;
 	TimestampTz last_publish;	/* signed_at of the newest checkpoint; 0: none */
+	TimestampTz last_look;		/* at the clock */
 	int64		published_size;
 	int64		size;
 	bool		stopped;		/* the signer is */
@@ -153,7 +155,27 @@ publish_due(const Standing *st, TimestampTz now)
 		return true;
 	if (st->published_size >= st->size && !st->stopped)
 		return false;
-	return TimestampDifferenceExceeds(st->last_publish, now, prov_publish_interval);
+	/* signed in the future: the clock has been set back since */
+	return st->last_publish > now || TimestampDifferenceExceeds(st->last_publish, now, prov_publish_interval);
+}
+
+/*
+ * A clock that was set back must not have the worker wait until it has caught
+ * up: what is reckoned from the time of then begins anew.
+ */
+static void
+mind_clock(Standing *st, TimestampTz now)
+{
+	if (now < st->last_look)
+	{
+		if (TimestampDifferenceExceeds(now, st->last_look, CLOCK_LOG_MS))
+			ereport(LOG,
+					(errmsg("the server's clock was set back by %ld s", TimestampDifferenceMilliseconds(now, st->last_look) / 1000),
+					 errdetail("Entries have the time that the clock shows. Their order does not depend on it.")));
+		st->next_seal = Min(st->next_seal, now);
+		st->last_entry = Min(st->last_entry, now);
+	}
+	st->last_look = now;
 }
 
 static void
@@ -313,6 +335,7 @@ provenance_worker_main(Datum database)
 			break;
 
 		now = GetCurrentTimestamp();
+		mind_clock(&st, now);
 		if (st.next_seal <= now)
 		{
 			if (turn(&st, context, true))

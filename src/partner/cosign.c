@@ -43,6 +43,7 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
+#include "ledger/stop_point.h"
 #include "partner/witness.h"
 
 PG_FUNCTION_INFO_V1(provenance_cosign);
@@ -354,8 +355,10 @@ sign_locked(const Cosigning *c, const ProvStateDir *dir, pv_buf *line)
 		state.note = unconstify(char *, bytes);
 		state.notelen = len;
 		prov_state_write(dir, &state);
+		PROV_STOP_POINT("cosign-state");
 	}
 	sign_line(c, key, &vkey, line);
+	PROV_STOP_POINT("cosign-signature");
 	prov_key_free(key);
 }
 
@@ -441,7 +444,9 @@ prov_cosign_handler(const char *question, Size len, StringInfo answer)
 	ereport(LOG,
 			(errmsg("cosigned the checkpoint of size %llu of \"%s\"", (unsigned long long) c.cp.size, c.origin)));
 	PopActiveSnapshot();
+	PROV_STOP_POINT("cosign-row");
 	CommitTransactionCommand();
+	PROV_STOP_POINT("cosign-done");
 	MemoryContextSwitchTo(outer);
 	appendBinaryStringInfo(answer, (const char *) data, line.len);
 }

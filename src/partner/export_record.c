@@ -27,6 +27,7 @@
 #include "utils/tuplesort.h"
 
 #include "ledger/own_table.h"
+#include "ledger/stop_point.h"
 #include "partner/export.h"
 
 #include "compat.h"
@@ -308,12 +309,15 @@ disclosure_handler(const char *question, Size len, StringInfo answer)
 		id = (uint64) prov_nextval(PROV_PARTNER_SEQ);
 	if (n > 0)
 		write_subjects(&r, id, n);
+	PROV_STOP_POINT("disclosure-subjects");
 	if (pv_reader_done(&r) != PV_OK)
 		write_disclosure(&r, id);
 	PopActiveSnapshot();
 	/* what leaves next must be on disk, whatever the database's setting */
 	ForceSyncCommit();
+	PROV_STOP_POINT("disclosure-row");
 	CommitTransactionCommand();
+	PROV_STOP_POINT("disclosure-done");
 	MemoryContextSwitchTo(context);
 	appendBinaryStringInfo(answer, (char *) &id, sizeof(id));
 }

@@ -32,6 +32,7 @@
 
 #include "compat.h"
 #include "core/proof.h"
+#include "ledger/stop_point.h"
 #include "partner/inbox.h"
 
 #define PARTS 6
@@ -253,7 +254,11 @@ fork_handler(const char *question, Size len, StringInfo answer)
 				(errmsg("partner \"%s\" signed two different logs", partner->name),
 				 errdetail("The view provenance.fork_evidence has the evidence.")));
 	PopActiveSnapshot();
+	/* the evidence outlives the COPY that brought it */
+	ForceSyncCommit();
+	PROV_STOP_POINT("fork-row");
 	CommitTransactionCommand();
+	PROV_STOP_POINT("fork-done");
 }
 
 void

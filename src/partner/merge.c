@@ -34,6 +34,7 @@
 
 #include "compat.h"
 #include "ledger/own_table.h"
+#include "ledger/stop_point.h"
 #include "partner/inbox.h"
 
 #define CHUNK_BYTES 2000
@@ -574,8 +575,11 @@ prov_merge_end(ProvInbox *in)
 				(errmsg("this bundle of partner \"%s\" had been merged; nothing was done", in->partner->name)));
 		return;
 	}
+	PROV_STOP_POINT("merge-entries");
 	write_checkpoint(in);
+	PROV_STOP_POINT("merge-checkpoint");
 	write_merge(in);
+	PROV_STOP_POINT("merge-row");
 	ereport(NOTICE,
 			(errmsg("partner \"%s\": " UINT64_FORMAT " entries, %lld of them new, at log size " UINT64_FORMAT,
 					in->partner->name, (uint64) r->nentries, (long long) m->new_entries, (uint64) r->checkpoint.size)));

@@ -28,6 +28,7 @@
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
+#include "ledger/stop_point.h"
 #include "partner/witness.h"
 
 PG_FUNCTION_INFO_V1(provenance_setup_witness);
@@ -140,6 +141,7 @@ provenance_setup_witness(PG_FUNCTION_ARGS)
 	make_vkey(key, identity->full_origin, &vkey, name);
 	prov_key_free(key);
 	prov_state_unlock(&dir);
+	PROV_STOP_POINT("witness-key");
 
 	values[A_CKEY_INCARNATION - 1] = Int32GetDatum(identity->incarnation);
 	values[A_CKEY_CREATED_AT - 1] = TimestampTzGetDatum(GetCurrentTimestamp());
