@@ -23,6 +23,7 @@
 
 #include "access/xact.h"
 #include "commands/async.h"
+#include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "storage/fd.h"
 #include "utils/memutils.h"
@@ -56,22 +57,29 @@ notify(const ProvSigned *head)
 	PROV_STOP_POINT("announce-notify");
 }
 
+/* True if the file, which is not empty, does not end with an empty line. */
+static bool
+ends_torn(int fd, off_t size)
+{
+	char		end[2];
+
+	return size < 2 || pread(fd, end, 2, size - 2) != 2 || end[0] != '\n' || end[1] != '\n';
+}
+
 /*
  * Writes note (and an empty line, if appending) to a file. Others may be able
- * to write to the folder: what they put there must not lead us elsewhere.
+ * to write to the folder: what they put there must not lead us elsewhere. Of a
+ * note that could not be appended whole nothing stays; one that a crash cut
+ * short gets an end, so that the next one stands by itself.
  */
 static void
 write_note(const char *path, int flags, const ProvSigned *head, bool append)
 {
-	Size		len = head->notelen + (append ? 1 : 0);
-	char	   *data = palloc(len);
+	StringInfoData data;
 	struct stat st;
 	int			fd;
 
-	memcpy(data, head->note, head->notelen);
-	if (append)
-		data[len - 1] = '\n';
-	fd = OpenTransientFilePerm(path, O_WRONLY | O_CREAT | O_NOFOLLOW | O_NONBLOCK | PG_BINARY | flags,
+	fd = OpenTransientFilePerm(path, (append ? O_RDWR : O_WRONLY) | O_CREAT | O_NOFOLLOW | O_NONBLOCK | PG_BINARY | flags,
 							   PUBLIC_MODE);
 	if (fd < 0)
 		ereport(ERROR,
@@ -90,7 +98,25 @@ write_note(const char *path, int flags, const ProvSigned *head, bool append)
 		ereport(ERROR,
 				(errcode_for_file_access(),
 				 errmsg("could not set permissions of file \"%s\": %m", path)));
-	prov_write_and_close(fd, path, data, len, true);
+	initStringInfo(&data);
+	if (append && st.st_size > 0 && ends_torn(fd, st.st_size))
+		appendStringInfoString(&data, "\n\n");
+	appendBinaryStringInfo(&data, head->note, head->notelen);
+	if (append)
+		appendStringInfoChar(&data, '\n');
+	PG_TRY();
+	{
+		prov_write_and_close(fd, path, data.data, data.len, true);
+	}
+	PG_CATCH();
+	{
+		if (append && ftruncate(fd, st.st_size) != 0)
+			ereport(LOG,
+					(errcode_for_file_access(),
+					 errmsg("could not truncate file \"%s\": %m", path)));
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
 }
 
 static void

@@ -97,6 +97,8 @@ key_file_fit(const char *path, char **reason)
 		*reason = psprintf("the signing key \"%s\" belongs to another user than the server's", path);
 	else if ((st.st_mode & (S_IRWXG | S_IRWXO)) != 0)
 		*reason = psprintf("the signing key \"%s\" is accessible to group or others", path);
+	else if (access(path, R_OK) != 0)
+		*reason = psprintf("the signing key \"%s\" cannot be read: %s", path, strerror(errno));
 	else
 		return true;
 	return false;

@@ -55,7 +55,7 @@ prov_stop_point_reached(const char *name)
 		(void) kill(getpid(), SIGKILL);
 	if (strcmp(what, ":error") == 0)
 		ereport(ERROR,
-				(errcode(ERRCODE_SYSTEM_ERROR),
+				(errcode(ERRCODE_INTERNAL_ERROR),
 				 errmsg("stop point \"%s\"", name)));
 	if (what[0] != '\0')
 		return;					/* another point, whose name begins alike */
