@@ -12,7 +12,7 @@ use Test::More;
 
 my $node = PostgreSQL::Test::Cluster->new('inbox');
 $node->init(extra => [ '--locale=C', '--encoding=UTF8' ]);
-$node->append_conf('postgresql.conf', "fsync = off\nmax_worker_processes = 24\nprovenance.publish_interval = '1 h'\n");
+$node->append_conf('postgresql.conf', "fsync = off\nmax_worker_processes = 24\nmax_prepared_transactions = 2\nprovenance.publish_interval = '1 h'\n");
 $node->start;
 my $tmp = PostgreSQL::Test::Utils::tempdir();
 my $run = int(rand(1e9));
@@ -431,6 +431,35 @@ refused('strict', text(export('a', q{'contact', '{22}'})), 'PB008', 'one of two,
 	is(sql('two', 'SELECT count(*), min(entries) = max(new_entries) FROM provenance.merge'), '1|t', 'and has nothing to do');
 }
 
+# transactions: what is rolled back is as if it had not been, the rest is there at once
+{
+	my $new = new_log('tx');
+	my $good = 'INSERT INTO provenance.inbox SELECT * FROM bundle ORDER BY line';
+	my $bad = "COPY provenance.inbox FROM '$tmp/csv' (FORMAT csv) WHERE line < 30";
+	my $merges = 'SELECT count(*) FROM provenance.merge';
+
+	sql('tx', "SELECT provenance.add_partner('acme', '$key_a')");
+	sql('tx', "CREATE TABLE bundle (line bigint, kind text, content text); COPY bundle FROM '$tmp/csv' (FORMAT csv)");
+	like(fails('tx', "WITH x AS ($good RETURNING line), y AS ($good RETURNING line) SELECT count(*) FROM x, y"), qr/ERROR:  PB003/, 'two bundles in one statement');
+	my (undef, $out, $err) = $node->psql('tx', "BEGIN; SAVEPOINT s; $bad; ROLLBACK TO s; $good; SAVEPOINT t; $good; ROLLBACK TO s; $merges; $good; $good; $merges;
+		PREPARE TRANSACTION 'tx'; SET lock_timeout = '100ms'; $good", on_error_stop => 0);
+	is($out, "0\n1", 'back to a savepoint, and once more');
+	like($err, qr/refused at line 30: the last line is missing.*lock timeout/s, 'a prepared merge holds others up');
+	is(sql('tx', "ROLLBACK PREPARED 'tx'; $merges"), '0', 'and is rolled back');
+	is(sql('tx', "BEGIN; $good; PREPARE TRANSACTION 'tx'; COMMIT PREPARED 'tx'; $merges"), '1', 'or committed');
+	is(sql('tx', "BEGIN ISOLATION LEVEL SERIALIZABLE; $merges; $good; $merges; COMMIT"), "1\n1", 'SERIALIZABLE');
+
+	# a snapshot older than what another session has merged meanwhile
+	my $later = new_log('tx2');
+	sql('tx2', "SELECT provenance.add_partner('acme', '$key_a')");
+	sql('tx2', "CREATE TABLE bundle (line bigint, kind text, content text); COPY bundle FROM '$tmp/csv' (FORMAT csv)");
+	my $h = $node->background_psql('tx2');
+	$h->query_safe("BEGIN ISOLATION LEVEL REPEATABLE READ; $merges");
+	sql('tx2', $good);
+	is($h->query_safe("SET client_min_messages = error; $good; COMMIT; $merges"), '1', 'REPEATABLE READ: what another session has merged is known');
+	$h->quit;
+}
+
 # unprivileged roles
 sql('b', q{CREATE ROLE nobody LOGIN; CREATE ROLE courier LOGIN; GRANT INSERT ON provenance.inbox TO courier});
 like(put('b', text($all), '', 'SET ROLE nobody; '), qr/42501/, 'without INSERT on the inbox');
@@ -495,7 +524,11 @@ my $size3 = sql('a', 'SELECT max(size) FROM provenance.checkpoints');
 is(sql('evil', 'SELECT max(size) FROM provenance.checkpoints'), $size3, 'two logs of one size');
 my $honest = export('a', qq{'contact', NULL, NULL, 'b', $size2});
 my $forked = export('evil', qq{'contact', NULL, NULL, 'b', $size2});
-like(put('b', text($honest)), qr/NOTICE:.*at log size $size3/, 'the first of them is merged');
+# … with a line for a key that will be the partner's: what it is worth shows when it is registered
+like(put('b', with(sub {
+	my (undef, $id) = split /\+/, $other_key;
+	$_[0][1][2] = encode_base64(decode_base64($_[0][1][2]) . "\xe2\x80\x94 a-$run.example " . encode_base64(pack('H8', $id) . "\0" x 64, '') . "\n", '');
+}, $honest)), qr/NOTICE:.*at log size $size3/, 'the first of them is merged');
 my $before = sql('b', 'SELECT count(*), max(merge_id) FROM provenance.merged_leaf');
 
 # a checkpoint that is not signed is no evidence
@@ -506,7 +539,7 @@ refused('b', with(sub {
 }, $forked), 'PB007', 'another root that nobody signed');
 is(sql('b', 'SELECT state FROM provenance.partner'), 'trusted', 'which condemns nobody');
 
-sql('b', "SELECT provenance.add_partner('acme', '{$key_a}', '{$w1}', 1)");	# whoever else signed it
+sql('b', "SELECT provenance.add_partner('acme', '{$key_a,$other_key}', '{$w1}', 1)");	# whoever else signed it
 like(put('b', text($forked)), qr/ERROR:  PB012: .*refused at line 2.*\n.*DETAIL:.*same size, $size3/, 'a second log of the same size');
 is(sql('b', 'SELECT state FROM provenance.partner'), 'forked', 'the partner is forked');
 is(sql('b', 'SELECT count(*), max(merge_id) FROM provenance.merged_leaf'), $before, 'nothing was merged');
