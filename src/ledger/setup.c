@@ -70,6 +70,15 @@ base_origin(const char *origin)
 	return pnstrdup(origin, strcspn(origin, "/"));
 }
 
+/* The origin after this one, for a hint. */
+static char *
+successor(const char *origin)
+{
+	const char *slash = strchr(origin, '/');
+
+	return psprintf("%s/%d", base_origin(origin), slash != NULL ? pg_strtoint32(slash + 1) + 1 : 2);
+}
+
 char *
 prov_prepare_origin(const char *origin, const char *path)
 {
@@ -127,7 +136,7 @@ prov_prepare_origin(const char *origin, const char *path)
 						 errdetail("The state in \"%s\" belongs to %s%s; it has signed up to size %llu.",
 								   dir.path, reason, gone ? ", which no longer exists" : "",
 								   (unsigned long long) state.size),
-						 errhint("Choose another origin, or its successor, such as \"%s/2\".", base_origin(origin))));
+						 errhint("Choose another origin, or its successor, such as \"%s\".", successor(origin))));
 			}
 			if (state.size > 0)
 				ereport(ERROR,
@@ -135,8 +144,8 @@ prov_prepare_origin(const char *origin, const char *path)
 						 errmsg("origin \"%s\" has a log already, up to size %llu", origin,
 								(unsigned long long) state.size),
 						 errdetail("The state in \"%s\" is this database's, but its ledger is gone.", dir.path),
-						 errhint("Restore the ledger and continue with new_incarnation(), or set up the successor, such as \"%s/2\".",
-								 base_origin(origin))));
+						 errhint("Restore the ledger and continue with new_incarnation(), or set up the successor, such as \"%s\".",
+								 successor(origin))));
 			break;
 	}
 

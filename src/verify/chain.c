@@ -26,25 +26,15 @@
 
 #include "compat.h"
 #include "types/types.h"
-#include "verify/verify.h"
+#include "verify/table_events.h"
 
 #define KEY_LEN (4 + PV_ROW_ID_LEN + 8)
-
-/* An event of a table that bears on its rows. */
-typedef struct TableEvent
-{
-	int32		table_id;
-	int			op;				/* truncate, tag, untag, erase */
-	int64		position;
-} TableEvent;
 
 struct ChainSort
 {
 	Verify	   *v;
 	Tuplesortstate *sort;
-	TableEvent *events;
-	int64		nevents;
-	int64		cap_events;
+	TableEvents events;
 
 	bool		end;			/* of reading */
 	ChainItem	item;
@@ -56,10 +46,8 @@ typedef struct TableGroup
 	TableState *state;
 	uint8		own_id[PV_ROW_ID_LEN];	/* of the table's own chain */
 	bool		has_own_id;
-	TableEvent *events;			/* of this table, by position */
-	int64		nevents;
+	TableEvents events;			/* of this table, by position */
 	int64		last_tag;		/* position; -1: none */
-	int64		last_untag;
 	int64		last_erase;
 
 	TableRows  *rows;
@@ -88,20 +76,6 @@ chain_begin(Verify *v)
 	c->v = v;
 	c->sort = tuplesort_begin_datum(BYTEAOID, ByteaLessOperator, InvalidOid, false, work_mem, NULL, TUPLESORT_NONE);
 	return c;
-}
-
-static void
-add_event(ChainSort *c, const ChainItem *item)
-{
-	if (c->nevents == c->cap_events)
-	{
-		c->cap_events = c->cap_events == 0 ? 64 : c->cap_events * 2;
-		c->events = c->events == NULL ? MemoryContextAllocHuge(c->v->cxt, sizeof(TableEvent) * c->cap_events) :
-			repalloc_huge(c->events, sizeof(TableEvent) * c->cap_events);
-	}
-	c->events[c->nevents].table_id = item->table_id;
-	c->events[c->nevents].op = item->op;
-	c->events[c->nevents++].position = item->position;
 }
 
 void
@@ -137,8 +111,7 @@ chain_add(ChainSort *c, const ProvEntry *entry, const LeafItem *leaf, bool hash_
 		prov_check(pv_sha256(prov_hasher(), entry->image, entry->image_len, &digest));
 		memcpy(item.digest, digest.b, sizeof(item.digest));
 	}
-	if (entry->op == PV_OP_TRUNCATE || entry->op == PV_OP_TAG || entry->op == PV_OP_UNTAG || entry->op == PV_OP_ERASE)
-		add_event(c, &item);
+	table_events_add(c->v, &c->events, &item);
 
 	SET_VARSIZE(&datum.v, sizeof(datum.bytes));
 	pv_buf_init(&b, key, KEY_LEN);
@@ -281,35 +254,13 @@ is_own_chain(const TableGroup *g, const ChainItem *item)
 	return g->has_own_id && memcmp(item->row_id, g->own_id, PV_ROW_ID_LEN) == 0;
 }
 
-/* Is there a truncate of the table in (after, before)? */
-static bool
-truncated_between(const TableGroup *g, int64 after, int64 before)
-{
-	int64		low = 0;
-	int64		high = g->nevents;
-
-	while (low < high)
-	{
-		int64		mid = low + (high - low) / 2;
-
-		if (g->events[mid].position <= after)
-			low = mid + 1;
-		else
-			high = mid;
-	}
-	for (; low < g->nevents && g->events[low].position < before; low++)
-		if (g->events[low].op == PV_OP_TRUNCATE)
-			return true;
-	return false;
-}
-
 static void
 add_to_chain(Verify *v, TableGroup *g, Chain *chain, const ChainItem *item)
 {
 	int64		expected = -1;
 
 	if (chain->any && leaf_of(&chain->last) >= 0 &&
-		(is_own_chain(g, item) || !truncated_between(g, chain->last.position, item->position)))
+		(is_own_chain(g, item) || !table_events_truncated(&g->events, chain->last.position, item->position)))
 		expected = chain->last.position;
 	if (leaf_of(item) >= 0 && item->prev_leaf != expected)
 		verify_finding(v, "chain_differs", SEV_ERROR, object_of(v, g, item), item->seq, item->position,
@@ -431,7 +382,7 @@ end_chain(Verify *v, TableGroup *g, Chain *chain, const ChainItem *last_sealed)
 	if (g->rows == NULL || is_own_chain(g, &chain->last))
 		return;
 	counts = chain->state.op != 0 && chain->state.position >= g->last_tag &&
-		!truncated_between(g, chain->state.position, PG_INT64_MAX);
+		!table_events_truncated(&g->events, chain->state.position, PG_INT64_MAX);
 	exists = chain->exists && counts;
 	if (counts && !verify_is_final(v, g->state, chain->state.seq))
 		verify_not_final(v, object_of(v, g, &chain->state), chain->state.seq, leaf_of(&chain->state));
@@ -456,48 +407,34 @@ end_chain(Verify *v, TableGroup *g, Chain *chain, const ChainItem *last_sealed)
 
 /* ---- one table ---- */
 
-static int
-compare_events(const void *a, const void *b)
+static int64
+last_position(const TableEvents *of, int op)
 {
-	const TableEvent *x = a;
-	const TableEvent *y = b;
+	const TableEvent *event = table_events_last(of, op);
 
-	if (x->table_id != y->table_id)
-		return x->table_id < y->table_id ? -1 : 1;
-	return x->position < y->position ? -1 : x->position > y->position;
+	return event != NULL ? event->position : -1;
 }
 
 static void
 begin_group(ChainSort *c, TableGroup *g, int32 table_id, bool has_entries)
 {
 	Verify	   *v = c->v;
-	int64		i = 0;
 
 	memset(g, 0, sizeof(*g));
 	g->state = table_state(v, table_id);
-	g->last_tag = g->last_untag = g->last_erase = -1;
 	if (v->identity != NULL)
 		g->has_own_id = pv_row_identity(prov_hasher(), v->identity->row_key, (uint32) table_id, NULL, 0, g->own_id) == PV_OK;
 
-	while (i < c->nevents && c->events[i].table_id != table_id)
-		i++;
-	g->events = &c->events[i];
-	for (; i < c->nevents && c->events[i].table_id == table_id; i++, g->nevents++)
-	{
-		if (c->events[i].op == PV_OP_TAG)
-			g->last_tag = c->events[i].position;
-		else if (c->events[i].op == PV_OP_UNTAG)
-			g->last_untag = c->events[i].position;
-		else if (c->events[i].op == PV_OP_ERASE)
-			g->last_erase = c->events[i].position;
-	}
+	g->events = table_events_of(&c->events, table_id);
+	g->last_tag = last_position(&g->events, PV_OP_TAG);
+	g->last_erase = last_position(&g->events, PV_OP_ERASE);
 	if (g->state->table == NULL)
 	{
 		verify_finding(v, "registry_missing", SEV_ERROR, psprintf("table %d", table_id), -1, -1,
 					   "The ledger has entries of a table that its registry does not know.");
 		return;
 	}
-	verify_registry_row(v, g->state, g->last_tag, g->last_untag);
+	verify_registry_row(v, g->state, &g->events);
 	if (!g->state->tagged)
 		return;
 	if (!has_entries)
@@ -570,8 +507,7 @@ chain_check(ChainSort *c, bool all, int32 only_table)
 	int32		one[1] = {only_table};
 	int32	   *registry = all ? verify_registry(v, &nregistry) : one;
 
-	if (c->nevents > 1)
-		qsort(c->events, c->nevents, sizeof(TableEvent), compare_events);
+	table_events_sort(&c->events);
 	tuplesort_performsort(c->sort);
 
 	(void) next_item(c);

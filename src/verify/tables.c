@@ -155,20 +155,6 @@ table_state(Verify *v, int32 table_id)
 	return state;
 }
 
-/* A table that is tagged according to its entries is compared, whatever the registry says. */
-void
-verify_registry_row(Verify *v, TableState *state, int64 last_tag, int64 last_untag)
-{
-	bool		tagged = last_tag > last_untag;
-
-	if (state->table_id >= PROV_OWN_TABLES || last_tag < 0 || tagged == state->tagged)
-		return;
-	verify_finding(v, "registry_differs", SEV_ERROR, state->name, -1, -1, tagged ?
-				   "The registry says that the table is not tagged any more, and no entry says so." :
-				   "The registry says that the table is tagged, and its entries that it is not any more.");
-	state->tagged = tagged;
-}
-
 /* "schema.table (key)", the key only for those who may read it. */
 char *
 verify_object(Verify *v, TableState *state, const ProvEntry *entry)

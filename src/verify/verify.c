@@ -91,13 +91,52 @@ get_since_size(FunctionCallInfo fcinfo, int n)
 	return size;
 }
 
-/* A ledger without an identity, and yet not empty. */
+/* *arg: the newest incarnation of which there is a row; 1: none. */
+typedef struct NewestTask
+{
+	Verify	   *v;
+	int32		n;
+} NewestTask;
+
+static void
+newest_incarnation(void *arg)
+{
+	NewestTask *task = arg;
+	TupleDesc	desc = prov_tupdesc(PROV_INCARNATION);
+	ProvScan	scan;
+	HeapTuple	tup;
+
+	task->n = 1;
+	prov_scan_begin(&scan, PROV_INCARNATION, InvalidOid, task->v->snapshot, 0, NULL);
+	while (HeapTupleIsValid(tup = prov_scan_next(&scan, ForwardScanDirection)))
+	{
+		bool		isnull;
+		Datum		n = heap_getattr(tup, A_INC_N, desc, &isnull);
+
+		if (!isnull)
+			task->n = Max(task->n, DatumGetInt32(n));
+	}
+	prov_scan_end(&scan);
+}
+
+/* A ledger without an identity, and yet not empty; or with another incarnation than it has come to. */
 static void
 check_identity(Verify *v)
 {
+	NewestTask	task = {v, 1};
+
 	if (v->identity == NULL && v->findings == 0 && v->log_size > 0)
 		verify_finding(v, "identity_invalid", SEV_ERROR, "log_identity", -1, -1,
 					   "The log has leaves, and its identity is gone.");
+	if (v->identity == NULL)
+		return;
+	if (!verify_try(v, newest_incarnation, &task))
+		verify_finding(v, "unreadable", SEV_ERROR, "incarnation", -1, -1,
+					   "The log's incarnations cannot be read: %s", v->fault);
+	else if (v->identity->incarnation != task.n)
+		verify_finding(v, "identity_invalid", SEV_ERROR, "log_identity", -1, -1,
+					   "The log is said to be of incarnation %d, the newest on record is %d.",
+					   v->identity->incarnation, task.n);
 }
 
 Datum

@@ -275,8 +275,6 @@ extern char *table_row_difference(TableRows *rows, const TableRow *row, const Pr
 /* ---- tables.c: registry and catalog, triggers ---- */
 
 extern TableState *table_state(Verify *v, int32 table_id);
-/* By the positions of the table's last tag and untag entry, -1: none. */
-extern void verify_registry_row(Verify *v, TableState *state, int64 last_tag, int64 last_untag);
 extern void verify_table_definition(Verify *v, TableState *state);
 extern void verify_guard(Verify *v);	/* are the guard's event triggers enabled? */
 

@@ -92,6 +92,9 @@ my $no_guard = "UPDATE pg_event_trigger SET evtenabled = 'D'";
 my $empty = '\x';
 my $garbage = '\xdeadbeef';
 
+my $consent = q{SET LOCAL session_replication_role = origin; CREATE TABLE crm.consent (id int PRIMARY KEY, person text);
+	DO 'BEGIN PERFORM provenance.tag(''crm.consent'', subject => ''person''); END'; INSERT INTO crm.consent VALUES (1, 'x');
+	SET LOCAL session_replication_role = replica};
 my @rounds = (
 	# entries
 	[ 'image changed', "UPDATE provenance.entry SET image = set_byte(image, 3, get_byte(image, 3) # 1) WHERE seq = $seq", 'image_differs' ],
@@ -209,6 +212,8 @@ my @rounds = (
 	[ 'origin changed', "UPDATE provenance.log_identity SET origin = 'other.example'", 'checkpoint_invalid' ],
 	[ 'row key changed', "UPDATE provenance.log_identity SET row_key = sha256('x')", 'row_identity_differs' ],
 	[ 'row key of the wrong length', "UPDATE provenance.log_identity SET row_key = '$garbage'", 'identity_invalid' ],
+	[ 'incarnation changed', "UPDATE provenance.log_identity SET incarnation = 2", 'identity_invalid', '=' ],
+	[ 'incarnation taken back', "UPDATE provenance.log_identity SET incarnation = 0", 'identity_invalid', '=' ],
 	[ 'identity removed', "DELETE FROM provenance.log_identity", 'identity_invalid' ],
 
 	# derived data
@@ -240,6 +245,11 @@ my @rounds = (
 	[ 'untagged in the registry, and a row changed', "UPDATE provenance.registry SET untagged_at = now() WHERE table_id = 1; ALTER TABLE crm.contact DISABLE TRIGGER ALL; UPDATE crm.contact SET name = 'forged' WHERE id = 20; ALTER TABLE crm.contact ENABLE TRIGGER ALL",
 		'registry_differs row_differs' ],
 	[ 'registry names another table', "UPDATE provenance.registry SET schema_name = 'pg_catalog', table_name = 'pg_class' WHERE table_id = 1", 'row_missing' ],
+	[ 'mode changed in the registry', "UPDATE provenance.registry SET mode = 'append_only' WHERE table_id = 1", 'registry_differs', '=' ],
+	[ 'subject added in the registry', "UPDATE provenance.registry SET subject = 'name' WHERE table_id = 1", 'registry_differs', '=' ],
+	[ 'subject removed in the registry', "$consent; UPDATE provenance.registry SET subject = NULL WHERE subject = 'person'", 'registry_differs', '=' ],
+	[ 'subject changed in the registry', "$consent; UPDATE provenance.registry SET subject = 'id' WHERE subject = 'person'", 'registry_differs', '=' ],
+	[ 'subject renamed, which is no tampering', "$consent; SET LOCAL session_replication_role = origin; ALTER TABLE crm.consent RENAME person TO whom", '', '=' ],
 	[ 'columns excluded in the registry', "UPDATE provenance.registry SET exclude = '{email}' WHERE table_id = 1", 'shape_stale' ],
 );
 
