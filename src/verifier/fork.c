@@ -40,7 +40,7 @@ check_note(Command *c, const uint8_t *note, size_t len, Side *s, Fault *f)
 
 	if (status != PV_OK)
 		return fault_set(f, VERDICT_FAILS, "not a checkpoint: %s", pv_status_text(status));
-	return trust_checkpoint(&c->trust, &s->cp, &s->by, f);
+	return trust_evidence(&c->trust, &s->cp, &s->by, f);
 }
 
 static Verdict

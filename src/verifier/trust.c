@@ -88,13 +88,12 @@ trust_free(Trust *t)
 	pv_hasher_free(&t->hasher);
 }
 
-Verdict
-trust_checkpoint(const Trust *t, const pv_checkpoint *cp, Signed *s, Fault *f)
+static Verdict
+trust_keys(const Trust *t, const pv_checkpoint *cp, Fault *f)
 {
 	char		text[SHOW_MAX];
 	pv_status	status = pv_checkpoint_verify(cp, t->keys, t->nkeys);
 
-	memset(s, 0, sizeof(*s));
 	if (status == PV_E_ORIGIN)
 		return fault_set(f, VERDICT_FAILS, "it is a checkpoint of %s, of which no key was given",
 						 show(cp->origin, cp->originlen, text));
@@ -102,8 +101,25 @@ trust_checkpoint(const Trust *t, const pv_checkpoint *cp, Signed *s, Fault *f)
 		return fault_set(f, VERDICT_UNREADABLE, "%s", pv_status_text(status));
 	if (status != PV_OK)
 		return fault_set(f, VERDICT_FAILS, "the checkpoint's signature: %s", pv_status_text(status));
+	return VERDICT_HOLDS;
+}
+
+static bool
+find_signers(const Trust *t, const pv_checkpoint *cp, Signed *s)
+{
+	bool		any = false;
+
+	memset(s, 0, sizeof(*s));
 	for (unsigned i = 0; i < t->nkeys; i++)
-		s->by[i] = pv_checkpoint_verify(cp, &t->keys[i], 1) == PV_OK;
+		any |= s->by[i] = pv_checkpoint_verify(cp, &t->keys[i], 1) == PV_OK;
+	return any;
+}
+
+static Verdict
+trust_witnesses(const Trust *t, const pv_checkpoint *cp, bool lenient, Signed *s, Fault *f)
+{
+	char		text[SHOW_MAX];
+	pv_status	status;
 
 	for (unsigned i = 0; i < t->nwitnesses; i++)
 	{
@@ -113,13 +129,28 @@ trust_checkpoint(const Trust *t, const pv_checkpoint *cp, Signed *s, Fault *f)
 			s->cosigned[i] = true;
 			s->ncosigned++;
 		}
-		else if (status != PV_E_UNKNOWN_KEY)
+		else if (status != PV_E_UNKNOWN_KEY && !lenient)
 			return fault_set(f, status == PV_E_CRYPTO ? VERDICT_UNREADABLE : VERDICT_FAILS, "the cosignature of %s: %s",
 							 show_key(&t->witnesses[i], text), pv_status_text(status));
 	}
 	if (s->ncosigned < t->quorum)
 		return fault_set(f, VERDICT_FAILS, "%u of the witnesses cosigned, %u are needed", s->ncosigned, t->quorum);
 	return VERDICT_HOLDS;
+}
+
+Verdict
+trust_checkpoint(const Trust *t, const pv_checkpoint *cp, Signed *s, Fault *f)
+{
+	(void) find_signers(t, cp, s);
+	return trust_keys(t, cp, f) == VERDICT_HOLDS ? trust_witnesses(t, cp, false, s, f) : f->verdict;
+}
+
+Verdict
+trust_evidence(const Trust *t, const pv_checkpoint *cp, Signed *s, Fault *f)
+{
+	if (!find_signers(t, cp, s) && trust_keys(t, cp, f) != VERDICT_HOLDS)
+		return f->verdict;
+	return trust_witnesses(t, cp, true, s, f);
 }
 
 /* The time of a cosignature in microseconds, as far as that goes. */

@@ -43,6 +43,12 @@ extern void trust_free(Trust *t);
 /* Signed by a key of its origin, and by as many witnesses as asked for? */
 extern Verdict trust_checkpoint(const Trust *t, const pv_checkpoint *cp, Signed *s, Fault *f);
 
+/*
+ * The same of what is held against the log: one good signature will do. A
+ * wrong line for another key may be there so that this should not hold.
+ */
+extern Verdict trust_evidence(const Trust *t, const pv_checkpoint *cp, Signed *s, Fault *f);
+
 /* "signed by …, cosigned by …", as sentences or as members of a JSON object. */
 extern void put_signed(const Trust *t, const Signed *s);
 extern void json_signed(const Trust *t, const Signed *s);

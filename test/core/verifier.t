@@ -5,7 +5,7 @@
 # byte of it is changed.
 use strict;
 use warnings;
-use Digest::SHA qw(sha256_hex);
+use Digest::SHA qw(sha256 sha256_hex);
 use FindBin;
 use lib $FindBin::Bin;
 use MIME::Base64;
@@ -231,6 +231,12 @@ subtest 'fork' => sub {
 	my $note = slurp('there257/checkpoint');
 	spew('forged', $note =~ s/(\n[A-Za-z0-9+\/]{10})A?(.)/$1 . ($2 eq 'B' ? 'C' : 'B')/er);
 	gives('a forged note', 1, qr/forged: /, 'fork', @keys, 'here/checkpoint', 'forged');
+	# a line for another of the log's keys, put there so that nothing should come of this
+	my $second = "\x01" . sha256('another key');
+	my $id = substr(sha256("$origin\n$second"), 0, 4);
+	spew('spoilt', $note . "\xe2\x80\x94 $origin " . encode_base64($id . "\0" x 64, '') . "\n");
+	gives('a wrong line for another key', 0, qr/is forked/, 'fork', @keys, '--key', "$origin+" . unpack('H8', $id) . '+' . encode_base64($second, ''),
+		'here/checkpoint', 'spoilt');
 	gives('notes of nobody', 1, qr/no key was given/, 'fork', '--key', 'PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW', 'here/checkpoint', 'there257/checkpoint');
 };
 
