@@ -103,6 +103,16 @@ ALTER TYPE contact_type DROP ATTRIBUTE phone CASCADE, ADD ATTRIBUTE phone text C
 SELECT * FROM looks;
 ALTER TABLE contact NOT OF;
 SELECT code, message FROM provenance.verify_table('contact');
+
+-- A value that names something reads otherwise under its new name; that is
+-- found, not followed: what it names may be in no command (a role).
+CREATE TABLE names (id int PRIMARY KEY, r regclass);
+INSERT INTO names VALUES (1, 'contact');
+SELECT provenance.tag('names');
+ALTER TABLE contact RENAME TO customer;
+SELECT code, message FROM provenance.verify_table('names');
+UPDATE names SET r = 'names' WHERE id = 1;
+SELECT code, message FROM provenance.verify_table('names');
 RESET ROLE;
 \set VERBOSITY terse
 SET client_min_messages = warning;

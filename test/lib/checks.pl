@@ -273,7 +273,7 @@ SKIP:
 	{
 		my (undef, $promise, $named) = split /\s*\|\s*/;
 
-		next unless /^\|/;
+		next if !/^\|/ || /^\|[- |]+\|$/ || $promise eq 'promise';	# also of the tables that follow
 		my @names = ($named // '') =~ /`([^`]+)`/g;
 		push @bad, "no test: $promise" unless @names;
 		push @bad, map { "$_: no such test" } grep
