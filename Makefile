@@ -10,6 +10,8 @@
 #   make check-versions               the tests on PostgreSQL 17 and 18
 #   make check-cassert                the tests on a server with assertions
 #   make bench, make bench-long       measurements
+#   make stress [STRESS_SECONDS=600] [STRESS_SEED=...]   random changes from
+#                                     many sessions, against a model
 #
 # check, demo and bench install what they miss from Debian's packages, after
 # saying so (test/lib/require.sh). The extension's version stands in
@@ -18,14 +20,14 @@
 TOPDIR := $(patsubst %/,%,$(dir $(abspath $(lastword $(MAKEFILE_LIST)))))
 
 # Goals that bring their own PostgreSQL or need none: without PGXS.
-DRIVERS = check check-versions check-cassert demo bench bench-long core-check
+DRIVERS = check check-versions check-cassert demo bench bench-long stress core-check
 
 ifneq (,$(filter $(DRIVERS),$(MAKECMDGOALS)))
 
 .PHONY: $(MAKECMDGOALS)
 .NOTPARALLEL:
 
-export PG_CONFIG LAYERS TESTS KEEP CRM_DATA PROVENANCE_VECTORS
+export PG_CONFIG LAYERS TESTS KEEP CRM_DATA PROVENANCE_VECTORS STRESS_SECONDS STRESS_SEED STRESS_BULK
 
 check:
 	@$(TOPDIR)/test/lib/check.sh
@@ -41,6 +43,9 @@ check-cassert:
 
 bench bench-long:
 	@$(TOPDIR)/test/lib/bench.sh $@
+
+stress:
+	@$(TOPDIR)/test/lib/stress.sh
 
 core-check:
 	$(MAKE) -C $(TOPDIR)/test/core check
