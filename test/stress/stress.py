@@ -261,7 +261,7 @@ def main():
         length = min(25, max(args.seconds * 0.35, 5))
         number = 0
         small_transactions(model, max(args.seconds // 10, 4))
-        while time.time() + length / 2 < end:
+        while number == 0 or time.time() + length / 2 < end:
             chaos(args, model, rng, length, number)
             number += 1
         if args.bulk:
