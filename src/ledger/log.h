@@ -108,11 +108,13 @@ extern void prov_run_scan_close(ProvRunScan *scan);
  * the sealer would take them (transactions by their greatest seq, within a
  * transaction by order number, then seq). Bounded memory (tuplesort). Entries
  * come without image; fetch it by (xid, seq). Candidate baselines that the
- * sealer would drop are passed over, unless all entries are asked for.
+ * sealer would drop are passed over, unless all entries are asked for. Of one
+ * row: its entries, and the events of all tables.
  */
 typedef struct ProvUnsealedScan ProvUnsealedScan;
 extern ProvUnsealedScan *prov_unsealed_open(Snapshot snapshot);
 extern ProvUnsealedScan *prov_unsealed_open_all(Snapshot snapshot);
+extern ProvUnsealedScan *prov_unsealed_open_row(Snapshot snapshot, const uint8 row_id[PV_ROW_ID_LEN]);
 extern bool prov_unsealed_next(ProvUnsealedScan *scan, ProvEntry *out);
 extern void prov_unsealed_close(ProvUnsealedScan *scan);
 

@@ -118,6 +118,7 @@ struct ProvUnsealedScan
 	MemoryContext context;
 	ProvSealState state;
 	int64		floor;
+	const uint8 *row_id;		/* of rows only this one; NULL: all */
 	ProvCandidates *candidates; /* NULL: they are not told apart */
 	Tuplesortstate *sort;
 	TupleTableSlot *put;
@@ -339,6 +340,8 @@ put_entry(void *arg, HeapTuple tup, TupleDesc desc, int64 greatest)
 	PackedEntry p;
 
 	prov_entry_from_tuple(tup, desc, false, &e);
+	if (scan->row_id != NULL && e.op >= 0 && pv_op_is_row(e.op) && memcmp(e.row_id, scan->row_id, PV_ROW_ID_LEN) != 0)
+		return true;
 	SET_VARSIZE(&p, sizeof(p));
 	p.table_id = e.table_id;
 	p.xid = e.xid;
@@ -397,7 +400,7 @@ sort_begin_reverse(TupleDesc desc)
 }
 
 static ProvUnsealedScan *
-open_scan(Snapshot snapshot, bool all)
+open_scan(Snapshot snapshot, bool all, const uint8 *row_id)
 {
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "provenance unsealed",
 												  ALLOCSET_DEFAULT_SIZES);
@@ -411,6 +414,7 @@ open_scan(Snapshot snapshot, bool all)
 		snapshot = RegisterSnapshot(snapshot);
 
 	scan->context = context;
+	scan->row_id = row_id;
 	if (!all)
 		scan->candidates = prov_candidates_begin();
 	prov_seal_state(snapshot, &scan->state);
@@ -438,13 +442,19 @@ open_scan(Snapshot snapshot, bool all)
 ProvUnsealedScan *
 prov_unsealed_open(Snapshot snapshot)
 {
-	return open_scan(snapshot, false);
+	return open_scan(snapshot, false, NULL);
 }
 
 ProvUnsealedScan *
 prov_unsealed_open_all(Snapshot snapshot)
 {
-	return open_scan(snapshot, true);
+	return open_scan(snapshot, true, NULL);
+}
+
+ProvUnsealedScan *
+prov_unsealed_open_row(Snapshot snapshot, const uint8 row_id[PV_ROW_ID_LEN])
+{
+	return open_scan(snapshot, false, row_id);
 }
 
 static bool

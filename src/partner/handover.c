@@ -226,7 +226,7 @@ find_entry(const uint8 *row_id, ProvEntry *entry)
 	prov_log_close(log);
 	if (leaf < 0)
 	{
-		ProvUnsealedScan *scan = prov_unsealed_open(snapshot);
+		ProvUnsealedScan *scan = prov_unsealed_open_row(snapshot, row_id);
 
 		while (!found && prov_unsealed_next(scan, entry))
 			found = entry->table_id == PROV_OWN_HANDOVER && memcmp(entry->row_id, row_id, PV_ROW_ID_LEN) == 0;

@@ -163,7 +163,7 @@ put(HistoryWalk *walk, const ProvLeafRef *ref, FullTransactionId xid, int64 seq)
 static void
 put_unsealed(HistoryWalk *walk, const ProvLeafRef *truncate)
 {
-	ProvUnsealedScan *scan = prov_unsealed_open(walk->out.snapshot);
+	ProvUnsealedScan *scan = prov_unsealed_open_row(walk->out.snapshot, walk->row_id);
 	FullTransactionId pending_xid = InvalidFullTransactionId;
 	int64		pending_seq = 0;
 	ProvEntry	entry;

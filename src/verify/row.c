@@ -301,7 +301,7 @@ static void
 walk_unsealed(void *arg)
 {
 	Walk	   *w = arg;
-	ProvUnsealedScan *scan = prov_unsealed_open(w->v->snapshot);
+	ProvUnsealedScan *scan = prov_unsealed_open_row(w->v->snapshot, w->id);
 	ProvEntry	entry;
 
 	while (prov_unsealed_next(scan, &entry))
