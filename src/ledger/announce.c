@@ -31,6 +31,7 @@
 #include "ledger/publish.h"
 #include "ledger/settings.h"
 #include "ledger/stop_point.h"
+#include "ledger/worker.h"
 #include "ledger/write_file.h"
 
 #define PUBLIC_MODE (S_IRUSR | S_IWUSR | S_IRGRP | S_IROTH)
@@ -146,7 +147,7 @@ write_files(const ProvSigned *head)
 	(void) durable_rename(temp, latest, ERROR);
 }
 
-/* In a transaction of its own; an error becomes a WARNING in the server log. */
+/* In a transaction of its own; an error becomes a WARNING in the server log, and status has it. */
 static void
 step(announce_step what, const ProvSigned *head, const char *failure)
 {
@@ -171,10 +172,12 @@ step(announce_step what, const ProvSigned *head, const char *failure)
 		RESUME_INTERRUPTS();
 	}
 	PG_END_TRY();
-	if (message)
-		ereport(WARNING,
-				(errmsg("%s", failure),
-				 errdetail_internal("%s", message)));
+	if (message == NULL)
+		return;
+	ereport(WARNING,
+			(errmsg("%s", failure),
+			 errdetail_internal("%s", message)));
+	prov_report_error(psprintf("%s: %s", failure, message));
 }
 
 void

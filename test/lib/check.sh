@@ -18,6 +18,7 @@
 # TESTS="name ..." runs the tests of these names only, patterns allowed, in
 # every layer chosen. KEEP=1 keeps the scratch folder. VERBOSE=1 shows every
 # TAP line. PROVENANCE_VECTORS names a folder of further test vectors.
+# PROVENANCE_SLOW_TESTS=1 has crash.pl end each step in each of its three ways.
 #
 # The last line is "N passed, N failed, N skipped", counting TAP tests,
 # regression files, isolation specs. Status 1 if anything failed.

@@ -102,6 +102,7 @@ mark();
 control(0, $published);
 change();
 await_log(qr/WARNING:  the checkpoint could not be written to provenance\.checkpoint_directory.*DETAIL:  could not write file "\Q$published\E\/checkpoints-[^"]*": No space left/s, 'no space for checkpoints: the server log says so');
+like(psql('SELECT last_error FROM provenance.status'), qr/^the checkpoint could not be written to provenance\.checkpoint_directory: .*No space left/, 'and status');
 recovers('no space for checkpoints');
 is(slurp_file("$published/latest"), $note, 'the newest file is whole');
 is(psql('SELECT max(size) FROM provenance.checkpoints'), psql('SELECT log_size FROM provenance.status'), 'the checkpoint is a row');
