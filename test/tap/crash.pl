@@ -200,6 +200,14 @@ psql('SELECT provenance.setup_witness()');
 my $dir = psql('SELECT state_directory FROM provenance.status');
 my $id = 0;
 
+# One that goes on with the settings of before would take the next one's place.
+sub stop_worker
+{
+	psql('SELECT provenance.stop_worker()');
+	$node->poll_query_until('postgres', 'SELECT provenance.worker_pid() IS NULL') or die 'the worker does not leave';
+	return;
+}
+
 sub change { $id++; return psql("INSERT INTO t VALUES ($id, 'x')", $_[0]); }
 
 # A bundle of the partner's in a file, with something new in it.
@@ -261,10 +269,10 @@ foreach my $point (qw(seal-commit publish-state publish-note publish-row-done))
 	psql('ALTER DATABASE postgres SET provenance.publish_interval = 0; SELECT provenance.seal()');
 	foreach my $end (ends_of())
 	{
-		psql('SELECT provenance.stop_worker()');
+		stop_worker();
 		change();
 		stop_at($point, $end, 'SELECT provenance.start_worker()') or next;
-		psql('SELECT provenance.stop_worker()');
+		stop_worker();
 		change();
 		intact("$point of the standing worker, $end");
 	}
@@ -274,13 +282,14 @@ foreach my $point (qw(seal-commit publish-state publish-note publish-row-done))
 # baselines of a table that was tagged later
 foreach my $end (ends_of())
 {
-	psql(q{CREATE TABLE later (id int PRIMARY KEY); INSERT INTO later SELECT generate_series(1, 500); SELECT provenance.stop_worker();
+	stop_worker();
+	psql(q{CREATE TABLE later (id int PRIMARY KEY); INSERT INTO later SELECT generate_series(1, 500);
 		SELECT provenance.tag('later', baseline => 'later')});
 	if (stop_at('baseline-chunk', $end, 'SELECT provenance.start_worker()'))
 	{
 		psql('UPDATE later SET id = id + 1000 WHERE id < 50; SELECT provenance.start_worker()');
 		ok($node->poll_query_until('postgres', 'SELECT count(*) = 0 FROM provenance.baseline_phase'), 'the baselines come to their end');
-		psql('SELECT provenance.stop_worker()');
+		stop_worker();
 		intact("baseline-chunk, $end");
 		is(psql('SELECT count(*) FROM provenance.as_of(NULL::later, \'infinity\')'), '500', 'each row has its own');
 	}
