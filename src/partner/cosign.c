@@ -126,8 +126,6 @@ static void
 take_head(Cosigning *c, const char *note, Size len)
 {
 	char		fault[PROV_FAULT_LEN];
-	int64		size;
-	pv_hash		root;
 
 	c->note = checkpoint_to_datum(note, len);
 	note = checkpoint_bytes(c->note, &len);
@@ -140,9 +138,19 @@ take_head(Cosigning *c, const char *note, Size len)
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("no partner has the origin \"%s\"", prov_format_out(c->origin, c->cp.originlen))));
 	c->log_id = prov_partner_log(c->partner->partner_id, c->origin, false);
+}
+
+/* A head that somebody showed, now known to be signed: is it another one than was merged? */
+static void
+check_merged(const Cosigning *c)
+{
+	int64		size;
+	pv_hash		root;
+
 	if (c->log_id != 0 && prov_partner_checkpoint(c->log_id, (int64) c->cp.size, &size, &root, NULL) &&
 		!pv_hash_equal(&root, &c->cp.root))
-		refuse(c, psprintf("A checkpoint of size %lld with another root was merged: the partner has signed two logs", (long long) size), NULL);
+		refuse(c, psprintf("A checkpoint of size %lld with another root was merged: the partner has signed two logs", (long long) size),
+			   "A bundle of this checkpoint, COPYed into provenance.inbox, leaves the evidence.");
 }
 
 /* The newest that inbox has verified. */
@@ -435,6 +443,7 @@ prov_cosign_handler(const char *question, Size len, StringInfo answer)
 	else
 		take_head(&c, question + skip, len - skip);
 	check_partner(&c);
+	check_merged(&c);
 	if (!prov_state_lock(prov_state_directory_find(c.identity->state_directory), &dir, &reason))
 		refuse(&c, psprintf("Of the signer's state, %s", reason), NULL);
 	pv_buf_init(&line, data, sizeof(data));

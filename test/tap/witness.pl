@@ -257,6 +257,8 @@ is(psql('globex', "SELECT provenance.size(provenance.add_cosignature('$cosigned'
 export(0);
 like(merge(), qr/^no error/, 'and the bundle with the cosignature is merged');
 is(psql('acme', q{SELECT size, entries > 0 FROM provenance.partner WHERE name = 'globex'}), "$globex_size|t", 'with its entries');
+($bit = $request) =~ s/(\n$globex_size\n)(.)/$1 . ($2 eq 'A' ? 'B' : 'A')/e;
+like(fails('acme', "SELECT provenance.cosign_request('$bit')"), qr/55000.*has no good signature/s, 'another root that nobody signed says nothing about the partner');
 like(psql('acme', "SELECT provenance.cosign('globex')"), qr/ acme\.example /, 'what was merged can be cosigned too');
 my $since = $globex_size;
 $globex_size = psql('globex', 'SELECT provenance.size(provenance.seal())');
