@@ -9,7 +9,8 @@
  * in the heap, are then sorted, and read twice in the order of the log: first
  * for their predecessors, which are sorted too, so that each leaf knows
  * whether another one follows; then for their entries, which lie in the heap
- * nearly in that order. Nothing descends an index for a single entry.
+ * nearly in that order. Nothing descends an index for a single entry, and a
+ * run of leaves near the last one is reached by stepping along its index.
  *
  * The snapshot is newer than the checkpoint. What lies below its size was
  * written once; only an erasure may still come, and shows as such.
@@ -48,7 +49,13 @@ struct ExportLeaves
 	int64		last_put;
 	int64		last_got;
 	int64		awaited;		/* least of `previous` that is still to come; -1: none */
+	ProvRunScan *runs;			/* from some leaf on; NULL: none */
+	int64		run_first;		/* the run it has come to */
+	int			run_count;
+	ProvLeafRef run[PROV_RUN_MAX];
 };
+
+#define RUN_STEPS 4				/* runs to step over; beyond, a descent is cheaper */
 
 static void
 put(ExportLeaves *l, int64 leaf, const ItemPointerData *tid)
@@ -64,6 +71,48 @@ put(ExportLeaves *l, int64 leaf, const ItemPointerData *tid)
 	l->put->tts_isnull[0] = l->put->tts_isnull[1] = false;
 	ExecStoreVirtualTuple(l->put);
 	tuplesort_puttupleslot(l->places, l->put);
+}
+
+static bool
+next_run(ExportLeaves *l)
+{
+	bool		ok = true;
+
+	if (prov_run_scan_next(l->runs, &l->run_first, &l->run_count, l->run, &ok) && ok)
+		return true;
+	l->run_first = l->run_count = 0;
+	return false;
+}
+
+static void
+close_runs(ExportLeaves *l)
+{
+	if (l->runs != NULL)
+		prov_run_scan_close(l->runs);
+	l->runs = NULL;
+	l->run_first = l->run_count = 0;
+}
+
+/* A leaf that is not before the one read last. */
+static bool
+read_leaf(ExportLeaves *l, int64 leaf, ProvLeafRef *ref)
+{
+	int			step;
+
+	for (step = 0; step < RUN_STEPS && l->runs != NULL && leaf >= l->run_first + l->run_count; step++)
+		if (!next_run(l))
+			break;
+	if (l->runs == NULL || leaf >= l->run_first + l->run_count)
+	{
+		close_runs(l);
+		l->runs = prov_run_scan_open(l->x->log, leaf);
+		if (!next_run(l))
+			return false;
+	}
+	if (leaf < l->run_first || leaf >= l->run_first + l->run_count)
+		return false;
+	*ref = l->run[leaf - l->run_first];
+	return true;
 }
 
 /* The next leaf that was put, once; false at the end. */
@@ -85,7 +134,7 @@ get(ExportLeaves *l, ExportLeaf *leaf)
 		ItemPointerSetInvalid(&leaf->tid);
 	else
 		ItemPointerSet(&leaf->tid, (BlockNumber) (place >> 16), (OffsetNumber) (place & 0xFFFF));
-	if (!prov_log_leaf(l->x->log, l->last_got, &leaf->ref) || leaf->ref.prev_leaf >= l->last_got)
+	if (!read_leaf(l, l->last_got, &leaf->ref) || leaf->ref.prev_leaf >= l->last_got)
 		prove_log_damaged(l->last_got);
 	return true;
 }
@@ -276,6 +325,7 @@ export_leaves_begin(Export *x, int64 *last)
 	}
 	tuplesort_performsort(l->previous);
 	tuplesort_rescan(l->places);
+	close_runs(l);
 	l->last_got = -1;
 	advance_awaited(l);
 	*last = l->last_put;
@@ -301,6 +351,7 @@ export_leaves_next(ExportLeaves *l, ExportLeaf *leaf)
 void
 export_leaves_end(ExportLeaves *l)
 {
+	close_runs(l);
 	tuplesort_end(l->places);
 	tuplesort_end(l->previous);
 	ExecDropSingleTupleTableSlot(l->put);
