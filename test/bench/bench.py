@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 
+import bundle as bundle_part
 import ledger as ledger_part
 from report import CANDIDATES, Figure, Ledger, print_figures, write_csv
 from server import (Failed, HERE, children_cpu, fdatasync_us, full_pages, lsn, number, pgbench, process_cpu,
@@ -14,7 +15,7 @@ QUICK = bool(os.environ.get("BENCH_QUICK"))
 ROUNDS = int(os.environ.get("BENCH_ROUNDS") or (2 if QUICK else 5))
 SECONDS = int(os.environ.get("BENCH_SECONDS") or (1 if QUICK else 2))
 ROWS = int(os.environ.get("BENCH_ROWS") or (50000 if QUICK else 200000))
-ONLY = (os.environ.get("BENCH_ONLY") or "single bulk tag ledger").split()
+ONLY = (os.environ.get("BENCH_ONLY") or "single bulk tag ledger bundle").split()
 
 SINGLE = [          # name, script, durable, candidates
     ("UPDATE, durable", "update.pgbench", True, CANDIDATES),
@@ -185,11 +186,27 @@ def bulk(candidates, file, found):
     return figures, cpu, wal
 
 
+def bundles(goal, started, figures=(), figures_of_ledger=None):
+    """The last group, and the end."""
+    rest = figures_of_ledger or Ledger()
+    if "bundle" in ONLY:
+        if goal == "bench-long":
+            rows = int(os.environ.get("BENCH_BUNDLE_ROWS") or 1000000)
+            bundle_part.measure(rest, rows, 8, min(ROUNDS, 2))
+        else:
+            bundle_part.measure(rest, int(os.environ.get("BENCH_BUNDLE_ROWS") or ROWS), 4, min(ROUNDS, 3))
+    write_csv(os.environ["BENCH_CSV"], figures, rest)
+    print("\nAll rounds: %s. Took %.0f s." % (os.environ["BENCH_CSV"], time.monotonic() - started))
+
+
 def main():
     goal = sys.argv[1] if len(sys.argv) > 1 else "bench"
     started = time.monotonic()
     print("## Measurements\n")
     machine()
+    if ONLY == ["bundle"]:
+        bundles(goal, started)
+        return
     candidates, file = create()
     found = {} if "provenance" in candidates and seal() is not None else None
     extra = {} if found is None else {"on": True}
@@ -217,8 +234,7 @@ def main():
                 ledger_part.storage(figures_of_ledger)
                 ledger_part.reading(figures_of_ledger, ROUNDS, seal)
     figures_of_ledger.print()
-    write_csv(os.environ["BENCH_CSV"], figures, figures_of_ledger)
-    print("\nAll rounds: %s. Took %.0f s." % (os.environ["BENCH_CSV"], time.monotonic() - started))
+    bundles(goal, started, figures, figures_of_ledger)
 
 
 main()

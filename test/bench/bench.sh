@@ -14,7 +14,10 @@
 #   BENCH_ROUNDS      interleaved rounds (5)
 #   BENCH_SECONDS     length of one pgbench run (2)
 #   BENCH_ROWS        rows of the CRM table and of bulk statements (200000)
-#   BENCH_ONLY        groups to run, of: single bulk tag ledger (all)
+#   BENCH_ONLY        groups to run, of: single bulk tag ledger bundle (all);
+#                     bench-long knows bundle alone and all
+#   BENCH_BUNDLE_ROWS entries of a bundle (BENCH_ROWS; bench-long: 1000000); the
+#                     log is six, in bench-long ten times as long
 #   BENCH_CSV         the CSV file (/tmp/provenance-bench-<time>.csv)
 #   BENCH_DIR         where the cluster lives (SCRATCH); for durable commits it
 #                     must be a file system on a disk

@@ -10,6 +10,7 @@ import os
 import re
 import subprocess
 import sys
+import threading
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -68,6 +69,59 @@ SELECT pg_backend_pid() AS bench_pid \gset
     times = [float(t) / 1000 for t in re.findall(r"^Time: ([0-9.]+) ms", out, re.M)]
     cpu = re.search(r"^BENCH_CPU (\d+) (\d+)", out, re.M)
     return sum(times), (int(cpu.group(2)) - int(cpu.group(1))) / 1e9
+
+
+def private_memory(pid):
+    """Bytes of a process's memory that is its own."""
+    try:
+        with open("/proc/%s/status" % pid) as f:
+            for line in f:
+                if line.startswith("RssAnon:"):
+                    return int(line.split()[1]) * 1024
+    except OSError:
+        pass
+    return 0
+
+
+def watched(database, sql):
+    """Seconds and CPU seconds of a statement, and by how many bytes its backend's own memory grew at most."""
+    env = dict(os.environ, PGOPTIONS="-c client_min_messages=warning")
+    session = subprocess.Popen(["psql", "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-d", database],
+                               text=True, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    session.stdin.write("SELECT pg_backend_pid();\n")
+    session.stdin.flush()
+    pid = session.stdout.readline().strip()
+    cpu, start = process_cpu(pid), private_memory(pid)
+    peak = [start]
+    over = threading.Event()
+
+    def sample():
+        while not over.wait(0.01):
+            peak[0] = max(peak[0], private_memory(pid))
+
+    sampler = threading.Thread(target=sample)
+    sampler.start()
+    try:
+        session.stdin.write("\\timing on\n%s\n\\echo BENCH_OVER\n" % sql)
+        session.stdin.flush()
+        said = ""
+        for line in session.stdout:
+            if line.startswith("BENCH_OVER"):
+                break
+            said += line
+        after = process_cpu(pid)
+    finally:
+        over.set()
+        sampler.join()
+    _, complaints = session.communicate()
+    for _ in range(500):        # until the postmaster has its CPU time, for children_cpu()
+        if not os.path.exists("/proc/%s" % pid):
+            break
+        time.sleep(0.02)
+    time_ = re.search(r"^Time: ([0-9.]+) ms", said, re.M)
+    if session.returncode != 0 or time_ is None or after is None:
+        raise Failed((complaints.splitlines() or ["psql failed"])[0])
+    return float(time_.group(1)) / 1000, after - cpu, peak[0] - start
 
 
 def each_time(database, statements):
