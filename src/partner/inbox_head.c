@@ -58,6 +58,12 @@ prov_inbox_header(ProvInbox *in)
 	in->partner = prov_partner_by_id(in->partner->partner_id);
 	check_state(in);
 
+	/* … but the lock lets its own session pass, and two heads that extend one need not extend each other */
+	for (ProvInbox *outer = in->outer; outer != NULL; outer = outer->outer)
+		if (outer->partner != NULL && outer->partner->partner_id == in->partner->partner_id)
+			prov_inbox_refuse(in, ERRCODE_BUNDLE_ORDER, "the statement that this one runs in is merging a bundle of the same partner",
+							  NULL, NULL);
+
 	in->schema = prov_inbox_text(h->schema.data, h->schema.len);
 	in->table = prov_inbox_text(h->table.data, h->table.len);
 	in->recipient = prov_inbox_text(h->recipient.data, h->recipient.len);

@@ -374,7 +374,7 @@ sql('d', q{CREATE FUNCTION nested(line bigint, broken bool) RETURNS bigint LANGU
 	IF line = 9 THEN
 		BEGIN
 			INSERT INTO provenance.inbox SELECT b.line, b.kind, CASE WHEN broken AND b.line = 8 THEN 'x' ELSE b.content END FROM bundle b ORDER BY 1;
-		EXCEPTION WHEN SQLSTATE 'PB001' THEN
+		EXCEPTION WHEN SQLSTATE 'PB001' OR SQLSTATE 'PB003' THEN
 			RAISE NOTICE 'refused';
 		END;
 	END IF;
@@ -382,6 +382,8 @@ sql('d', q{CREATE FUNCTION nested(line bigint, broken bool) RETURNS bigint LANGU
 END $$});
 is(sql('d', q{INSERT INTO provenance.inbox SELECT nested(line, true), kind, content FROM (SELECT * FROM bundle ORDER BY line) b; SELECT count(*) FROM provenance.merge}),
 	1, 'a refused bundle within a good one');
+like((sub { my (undef, undef, $err) = $node->psql('d', q{INSERT INTO provenance.inbox SELECT nested(line, false), kind, content FROM (SELECT * FROM bundle ORDER BY line) b}); $err })->(),
+	qr/NOTICE:  refused/, 'two bundles of one partner, one within the other: the inner one is not taken, since neither is known to extend the other');
 is(sql('d', q{DO $$ BEGIN
 		INSERT INTO provenance.inbox VALUES (1, 'x', 'y');
 	EXCEPTION WHEN SQLSTATE 'PB001' OR SQLSTATE 'PB003' THEN
