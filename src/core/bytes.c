@@ -273,7 +273,7 @@ pv_parse_decimal(const char *s, size_t len, uint64_t max, uint64_t *out)
 }
 
 /* The 24 bits of four characters; more than that if one is no digit. */
-static uint32_t
+static inline uint32_t
 base64_group(const uint8_t *c)
 {
 	uint32_t	v[4];
