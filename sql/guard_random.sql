@@ -189,3 +189,5 @@ SELECT what FROM crm.done WHERE outcome = 'refused' GROUP BY what ORDER BY what;
 SELECT count(DISTINCT what) AS kinds, count(*) FILTER (WHERE outcome = 'followed') > 250 AS many FROM crm.done;
 SELECT * FROM verify();
 \i :drop_log
+SET client_min_messages = error;
+DROP SCHEMA crm2 CASCADE;
