@@ -52,6 +52,11 @@ prov_entry_append(ProvEntry *entry)
 		append_context = AllocSetContextCreate(TopMemoryContext, "provenance append",
 											   ALLOCSET_DEFAULT_SIZES);
 
+	if (unlikely(entry->order_number > PG_INT32_MAX))
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("a transaction with more than %d commands cannot be recorded", PG_INT32_MAX / 4)));
+
 	rel = table_open(prov_relid(PROV_ENTRY), RowExclusiveLock);
 	index = index_open(prov_pkey(PROV_ENTRY), RowExclusiveLock);
 	old = MemoryContextSwitchTo(append_context);
@@ -62,11 +67,10 @@ prov_entry_append(ProvEntry *entry)
 	values[A_ENTRY_XID - 1] = FullTransactionIdGetDatum(entry->xid);
 	values[A_ENTRY_SEQ - 1] = Int64GetDatum(entry->seq);
 	values[A_ENTRY_CHANGED_AT - 1] = TimestampTzGetDatum(entry->changed_at);
-	values[A_ENTRY_ORDER - 1] = Int64GetDatum(entry->order_number);
 	values[A_ENTRY_CONTEXT - 1] = Int64GetDatum(entry->context_id);
+	values[A_ENTRY_ORDER - 1] = Int32GetDatum((int32) entry->order_number);
 	values[A_ENTRY_TABLE - 1] = Int32GetDatum(entry->table_id);
 	values[A_ENTRY_SHAPE - 1] = Int32GetDatum(entry->shape_id);
-	values[A_ENTRY_OP - 1] = Int16GetDatum((int16) entry->op);
 	values[A_ENTRY_ROW_ID - 1] = PointerGetDatum(entry->row_id);
 	values[A_ENTRY_COMMITMENT - 1] = HashPGetDatum(&entry->commitment);
 	if (entry->erased)
@@ -84,6 +88,7 @@ prov_entry_append(ProvEntry *entry)
 		values[A_ENTRY_SEED - 1] = PointerGetDatum(entry->seed);
 		values[A_ENTRY_IMAGE - 1] = PointerGetDatum(image);
 	}
+	values[A_ENTRY_OP - 1] = Int16GetDatum((int16) entry->op);
 
 	tup = heap_form_tuple(RelationGetDescr(rel), values, nulls);
 	heap_insert(rel, tup, GetCurrentCommandId(true), 0, NULL);
@@ -113,7 +118,7 @@ prov_entry_from_tuple(HeapTuple tup, TupleDesc desc, bool want_image, ProvEntry 
 	out->xid = VALUE(A_ENTRY_XID, DatumGetFullTransactionId, InvalidFullTransactionId);
 	out->seq = VALUE(A_ENTRY_SEQ, DatumGetInt64, 0);
 	out->changed_at = VALUE(A_ENTRY_CHANGED_AT, DatumGetTimestampTz, 0);
-	out->order_number = VALUE(A_ENTRY_ORDER, DatumGetInt64, 0);
+	out->order_number = VALUE(A_ENTRY_ORDER, DatumGetInt32, 0);
 	out->context_id = VALUE(A_ENTRY_CONTEXT, DatumGetInt64, 0);
 	out->table_id = VALUE(A_ENTRY_TABLE, DatumGetInt32, 0);
 	out->shape_id = VALUE(A_ENTRY_SHAPE, DatumGetInt32, 0);

@@ -2,8 +2,8 @@
  * log.h: the sealed log: which leaf is which entry, leaf hashes, the tree.
  *
  * Written once, by the sealer; read by everybody. Leaf hashes stand in runs of
- * up to 32 leaves (inline rows; a leaf tile of 256 is put together from the
- * runs it spans), hashes of tile level 1 and above one row each. Nothing of it
+ * as many leaves as an inline row holds, four rows to a page (a leaf tile of
+ * 256 is put together from the runs it spans), hashes of tile level 1 and above one row each. Nothing of it
  * is ever updated, so no reader needs a lock: what a snapshot sees of leaf_run
  * up to seal_state.log_size is complete.
  */
@@ -12,9 +12,17 @@
 
 #include "ledger/store.h"
 
+#include "access/heaptoast.h"
+
 #include "core/merkle.h"
 
-#define PROV_RUN_MAX 32
+#define PROV_RUN_MAX 64			/* leaves of a run */
+
+/*
+ * Hashes and map of a run in bytes: what a row has without being TOASTed, less
+ * its header and other columns.
+ */
+#define PROV_RUN_BYTES (TOAST_TUPLE_THRESHOLD - 48)
 
 /* What the map says of one leaf. */
 typedef struct ProvLeafRef
@@ -28,19 +36,34 @@ typedef struct ProvLeafRef
 
 /*
  * Packed maps (map.c). Varints are base 128, least significant group first,
- * in their shortest form. Packed map of a run, per leaf: zigzag varint of seq minus the seq before (0
- * before the first), the same for xid, varint of leaf - prev_leaf (0: none).
- * Packed map of a seq_block, per seq in rising order: one byte seq % 256,
- * zigzag varint of leaf minus the leaf before (first_leaf before the first).
- * Decoding returns false for anything malformed.
+ * in their shortest form; differences zigzag, modulo 2^64.
+ *
+ * Map of a run, per leaf: the difference of xid from the leaf before (0 before
+ * the first), in a varint whose two lowest bits are flags: 1, a varint follows
+ * with the difference of seq from the leaf before, which is not 1; 2, a varint
+ * follows with the distance leaf - prev_leaf (0: none), which is not that of
+ * the leaf before (0 before the first).
+ *
+ * Map of a seq_block, per longest stretch of consecutive seqs with consecutive
+ * leaves, seqs rising: one byte seq % 256; the difference of the leaf from the
+ * one after the stretch before (first_leaf before the first), in a varint whose
+ * lowest bit is a flag: the stretch has several seqs, and a byte follows with
+ * how many after the first.
+ *
+ * Decoding returns false for anything malformed, and for anything that encoding
+ * would not have made.
  */
 extern Size prov_run_encode(const ProvLeafRef *refs, int n, uint8 *map, Size cap);
 extern bool prov_run_decode(int64 first_leaf, int n, const uint8 *map, Size len, ProvLeafRef *refs);
 
-#define PROV_RUN_MAP_MAX (PROV_RUN_MAX * 30)
+/* The bytes that a leaf adds to the map of a run; before: the leaf before, NULL for the first. */
+extern Size prov_run_leaf_size(const ProvLeafRef *ref, const ProvLeafRef *before);
+
+#define PROV_RUN_LEAF_MAX 31
+#define PROV_RUN_MAP_MAX (PROV_RUN_MAX * PROV_RUN_LEAF_MAX)
 
 #define PROV_BLOCK_SEQS 256		/* seqs of a seq_block */
-#define PROV_BLOCK_MAP_MAX (PROV_BLOCK_SEQS * 11)
+#define PROV_BLOCK_MAP_MAX (PROV_BLOCK_SEQS * 12)
 
 /* seqs and leaves of one block, seqs rising; returns the map's length. */
 extern Size prov_block_encode(int64 first_leaf, const int64 *seqs, const int64 *leaves, int n,

@@ -55,6 +55,7 @@ typedef struct Batch
 
 	/* the run being filled */
 	int			nrun;
+	Size		run_bytes;		/* of hashes and map */
 	ProvLeafRef run[PROV_RUN_MAX];
 } Batch;
 
@@ -115,6 +116,23 @@ write_run(Batch *batch)
 	values[A_RUN_HASHES - 1] = bytea_in_place(hashes.bytes, batch->nrun * PV_HASH_LEN);
 	prov_insert(&batch->runs, values, nulls);
 	batch->nrun = 0;
+	batch->run_bytes = 0;
+}
+
+/* One more leaf in the run, or in a new one if there is no room. */
+static void
+add_to_run(Batch *batch, const ProvLeafRef *ref)
+{
+	const ProvLeafRef *before = batch->nrun > 0 ? &batch->run[batch->nrun - 1] : NULL;
+	Size		size = PV_HASH_LEN + prov_run_leaf_size(ref, before);
+
+	if (batch->nrun == PROV_RUN_MAX || (before != NULL && batch->run_bytes + size > PROV_RUN_BYTES))
+	{
+		write_run(batch);
+		size = PV_HASH_LEN + prov_run_leaf_size(ref, NULL);
+	}
+	batch->run_bytes += size;
+	batch->run[batch->nrun++] = *ref;
 }
 
 static int
@@ -185,21 +203,20 @@ static void
 seal_entry(Batch *batch, const ProvEntry *entry, ProvChain *chain)
 {
 	const ProvHead *prev = prov_chain_end(chain);
-	ProvLeafRef *ref = &batch->run[batch->nrun];
+	ProvLeafRef ref;
 	uint8		bytes[PV_LEAF_LEN];
 	pv_leaf		leaf;
 
 	prov_entry_leaf(entry, prev != NULL ? &prev->hash : NULL, &leaf);
 	pv_leaf_encode(&leaf, bytes);
-	prov_check(pv_leaf_hash(prov_hasher(), bytes, PV_LEAF_LEN, &ref->hash));
-	ref->leaf = (int64) batch->frontier.size;
-	ref->seq = entry->seq;
-	ref->xid = entry->xid;
-	ref->prev_leaf = prev != NULL ? prev->last_leaf : -1;
-	prov_chain_extend(chain, entry, ref->leaf, &ref->hash);
-	prov_check(pv_frontier_append(&batch->frontier, prov_hasher(), &ref->hash, emit_node, batch));
-	if (++batch->nrun == PROV_RUN_MAX)
-		write_run(batch);
+	prov_check(pv_leaf_hash(prov_hasher(), bytes, PV_LEAF_LEN, &ref.hash));
+	ref.leaf = (int64) batch->frontier.size;
+	ref.seq = entry->seq;
+	ref.xid = entry->xid;
+	ref.prev_leaf = prev != NULL ? prev->last_leaf : -1;
+	prov_chain_extend(chain, entry, ref.leaf, &ref.hash);
+	prov_check(pv_frontier_append(&batch->frontier, prov_hasher(), &ref.hash, emit_node, batch));
+	add_to_run(batch, &ref);
 }
 
 /* A candidate whose row has an entry already never gets a place. */

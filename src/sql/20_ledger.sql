@@ -57,21 +57,22 @@ CREATE TABLE context (
 );
 CREATE SEQUENCE context_id_seq;
 
--- One row for each change of a row and each event of a table.
+-- One row for each change of a row and each event of a table. The order of the
+-- columns leaves no gaps for alignment.
 CREATE TABLE entry (
 	xid					xid8 NOT NULL,			-- top-level transaction
 	seq					bigint NOT NULL,
 	changed_at			timestamptz NOT NULL,	-- clock at capture
-	order_number		bigint NOT NULL,		-- command id * 4 + class
 	context_id			bigint NOT NULL,
+	order_number		int NOT NULL,			-- command id * 4 + class
 	table_id			int NOT NULL,
 	shape_id			int NOT NULL,
-	op					smallint NOT NULL,
 	row_id				uuid NOT NULL,			-- row identity
 	commitment			hash NOT NULL,			-- record commitment
 	seed				uuid,					-- NULL once erased
 	image				bytea,					-- value list; NULL once erased
-	PRIMARY KEY (xid, seq)
+	op					smallint NOT NULL,
+	PRIMARY KEY (xid, seq) WITH (fillfactor = 100)
 );
 CREATE SEQUENCE entry_seq;
 
@@ -90,7 +91,7 @@ CREATE TABLE baseline_phase (
 
 -- From here on: written by the sealer alone.
 
--- Up to 32 leaves: their hashes, and a packed map leaf -> (seq, xid, predecessor).
+-- Up to 64 leaves, as many as fit inline: their hashes, and a packed map leaf -> (seq, xid, predecessor).
 CREATE TABLE leaf_run (
 	first_leaf			bigint PRIMARY KEY,
 	count				smallint NOT NULL,

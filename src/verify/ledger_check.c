@@ -31,7 +31,7 @@ static const RelTypes expected[] = {
 	{PROV_REGISTRY, "registry", "iozznnttaf"},
 	{PROV_SHAPE, "shape", "iiHb"},
 	{PROV_CONTEXT, "context", "lHub"},
-	{PROV_ENTRY, "entry", "xlzlliisuHub"},
+	{PROV_ENTRY, "entry", "xlzliiiuHubs"},
 	{PROV_BASELINE_PHASE, "baseline_phase", "ioloolll"},
 	{PROV_LEAF_RUN, "leaf_run", "lsbb"},
 	{PROV_SEQ_BLOCK, "seq_block", "llb"},

@@ -84,10 +84,11 @@ BEGIN
 END $$;});
 is(sql('SELECT count(*) FROM forger.place'), $size, 'the forger knows every leaf');
 
-# The map of a run where two leaves after each other have predecessors 201
-# leaves before (seq and transaction as the leaf before: 02 00; 201: c9 01).
-my $fork = q{UPDATE provenance.leaf_run SET map = overlay(map PLACING '\xca01' FROM position('\xc9010200c901'::bytea IN map) + 4)
-	WHERE first_leaf = (SELECT max(first_leaf) FROM provenance.leaf_run WHERE position('\xc9010200c901'::bytea IN map) > 0)};
+# The map of a run where leaves after each other have predecessors 201 leaves
+# before (c9 01: 201; 00: seq, transaction and distance as expected). The second
+# gets its neighbour's.
+my $fork = q{UPDATE provenance.leaf_run SET map = overlay(map PLACING '\x02ca0102c901' FROM position('\xc9010000'::bytea IN map) + 2 FOR 2)
+	WHERE first_leaf = (SELECT max(first_leaf) FROM provenance.leaf_run WHERE position('\xc9010000'::bytea IN map) > 0)};
 my $no_guard = "UPDATE pg_event_trigger SET evtenabled = 'D'";
 my $empty = '\x';
 my $garbage = '\xdeadbeef';
@@ -122,7 +123,7 @@ my @rounds = (
 	[ 'whole chain deleted', "DELETE FROM provenance.entry WHERE row_id = (SELECT row_id FROM provenance.entry WHERE seq = $seq)", 'entry_missing row_unrecorded' ],
 	[ 'all entries deleted', "DELETE FROM provenance.entry", 'entry_missing' ],
 	[ 'entry moved to another transaction', "UPDATE provenance.entry SET xid = (SELECT xid FROM provenance.entry ORDER BY seq LIMIT 1) WHERE seq = $seq", 'entry_missing entry_unsealable' ],
-	[ 'entry put in behind the sealer', "INSERT INTO provenance.entry SELECT xid, 1000000, changed_at, order_number, context_id, table_id, shape_id, op, row_id, commitment, seed, image
+	[ 'entry put in behind the sealer', "INSERT INTO provenance.entry SELECT xid, 1000000, changed_at, context_id, order_number, table_id, shape_id, row_id, commitment, seed, image, op
 		FROM provenance.entry WHERE seq = $seq", 'entry_unsealable' ],
 	[ 'entry that waits deleted', "DELETE FROM provenance.entry WHERE seq = $waiting", 'row_differs' ],
 	[ 'entry that waits changed', "UPDATE provenance.entry SET image = set_byte(image, length(image) - 1, 57) WHERE seq = $waiting", 'image_differs row_differs' ],
@@ -153,7 +154,9 @@ my @rounds = (
 		UPDATE provenance.leaf_run SET hashes = overlay(hashes PLACING provenance.leaf_hash(provenance.leaf(seq))::bytea FROM ((leaf - first_leaf) * 32 + 1)::int)
 		FROM last WHERE leaf BETWEEN first_leaf AND first_leaf + count - 1", 'head_differs root_differs', '=' ],
 	[ 'leaf hashes of the wrong length', "UPDATE provenance.leaf_run SET hashes = substr(hashes, 2) WHERE first_leaf = 0", 'run_invalid leaf_missing' ],
-	[ 'map: a predecessor changed', "UPDATE provenance.leaf_run SET map = set_byte(map, length(map) - 1, 1) WHERE first_leaf = 0", 'leaf_differs' ],
+	[ 'map: a predecessor changed', "UPDATE provenance.leaf_run SET map = substr(map, 1, length(map) - 1) || '\\x0201' WHERE first_leaf = 0 AND get_byte(map, length(map) - 1) = 0", 'leaf_differs' ],
+	[ 'map: the same in more bytes', "UPDATE provenance.leaf_run SET map = substr(map, 1, length(map) - 1) || '\\x8000' WHERE first_leaf = 0 AND get_byte(map, length(map) - 1) = 0", 'run_invalid leaf_missing' ],
+	[ 'map: a flag that was not needed', "UPDATE provenance.leaf_run SET map = substr(map, 1, length(map) - 1) || '\\x0102' WHERE first_leaf = 0 AND get_byte(map, length(map) - 1) = 0", 'run_invalid leaf_missing' ],
 	[ 'map: a predecessor twice', $fork, 'predecessor_reused leaf_differs chain_differs', '=' ],
 	[ 'map: a predecessor twice, and all hashes made anew', "$fork; CALL forger.make_hashes_anew()", 'predecessor_reused chain_differs', '=' ],
 	[ 'map: a predecessor before the first leaf', $fork =~ s/ca01/ca7f/r, 'run_invalid leaf_missing' ],
@@ -178,6 +181,8 @@ my @rounds = (
 	[ 'size of the log huge', "UPDATE provenance.seal_state SET log_size = 9223372036854775807", 'leaf_missing' ],
 	[ 'state of sealing removed', "DELETE FROM provenance.seal_state", 'size_differs' ],
 	[ 'map of seqs changed', "UPDATE provenance.seq_block SET map = '$garbage' WHERE block = (SELECT min(block) FROM provenance.seq_block)", 'map_differs' ],
+	[ 'map of seqs: a stretch in two', "UPDATE provenance.seq_block SET map = set_byte(map, 2, 1) || set_byte(set_byte('\\x000100', 0, get_byte(map, 0) + 2), 2, get_byte(map, 2) - 2)
+		WHERE length(map) = 3 AND get_byte(map, 2) > 4", 'map_differs' ],
 	[ 'map of seqs removed', "DELETE FROM provenance.seq_block", 'map_differs' ],
 	[ 'hash of the tree changed', "UPDATE provenance.tree_node SET hash = sha256('x')::provenance.hash WHERE index = 1", 'tile_differs', '=' ],
 	[ 'hash of the tree removed', "DELETE FROM provenance.tree_node WHERE index = 0", 'tile_differs', '=' ],
