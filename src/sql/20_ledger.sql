@@ -72,7 +72,7 @@ CREATE TABLE entry (
 	seed				uuid,					-- NULL once erased
 	image				bytea,					-- value list; NULL once erased
 	op					smallint NOT NULL,
-	PRIMARY KEY (xid, seq) WITH (fillfactor = 100)
+	PRIMARY KEY (xid, seq) WITH (fillfactor = 96)
 );
 CREATE SEQUENCE entry_seq;
 
