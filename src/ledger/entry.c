@@ -24,6 +24,7 @@
 #include "access/htup_details.h"
 #include "access/table.h"
 #include "access/xact.h"
+#include "catalog/indexing.h"
 #include "nodes/execnodes.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
@@ -42,8 +43,8 @@ prov_entry_append(ProvEntry *entry)
 	/* btree asks nothing of it */
 	static IndexInfo index_info = {.type = T_IndexInfo};
 	Relation	rel;
-	Relation	index;
 	MemoryContext old;
+	List	   *indexes;
 	Datum		values[N_ENTRY];
 	bool		nulls[N_ENTRY] = {false};
 	HeapTuple	tup;
@@ -58,8 +59,8 @@ prov_entry_append(ProvEntry *entry)
 				 errmsg("a transaction with more than %d commands cannot be recorded", PG_INT32_MAX / 4)));
 
 	rel = table_open(prov_relid(PROV_ENTRY), RowExclusiveLock);
-	index = index_open(prov_pkey(PROV_ENTRY), RowExclusiveLock);
 	old = MemoryContextSwitchTo(append_context);
+	indexes = RelationGetIndexList(rel);
 
 	entry->xid = GetTopFullTransactionId();
 	entry->seq = prov_nextval(PROV_ENTRY_SEQ);
@@ -91,12 +92,27 @@ prov_entry_append(ProvEntry *entry)
 	values[A_ENTRY_OP - 1] = Int16GetDatum((int16) entry->op);
 
 	tup = heap_form_tuple(RelationGetDescr(rel), values, nulls);
-	heap_insert(rel, tup, GetCurrentCommandId(true), 0, NULL);
-	index_insert(index, values, nulls, &tup->t_self, rel, UNIQUE_CHECK_YES, false, &index_info);
+	if (likely(list_length(indexes) == 1 && linitial_oid(indexes) == prov_pkey(PROV_ENTRY)))
+	{
+		/* the table's lock keeps away whoever would change or drop the index */
+		Relation	index = RelationIdGetRelation(linitial_oid(indexes));
+
+		if (index == NULL)
+			elog(ERROR, "the primary key of table entry is gone");
+		heap_insert(rel, tup, GetCurrentCommandId(true), 0, NULL);
+		index_insert(index, values, nulls, &tup->t_self, rel, UNIQUE_CHECK_YES, false, &index_info);
+		RelationClose(index);
+	}
+	else
+	{
+		/* REINDEX CONCURRENTLY makes a second one, which must not lack this entry */
+		if (!list_member_oid(indexes, prov_pkey(PROV_ENTRY)))
+			elog(ERROR, "the primary key of table entry is gone");
+		CatalogTupleInsert(rel, tup);
+	}
 
 	MemoryContextSwitchTo(old);
 	MemoryContextReset(append_context);
-	index_close(index, NoLock);
 	table_close(rel, NoLock);
 
 	prov_poke_worker();

@@ -107,6 +107,7 @@ for my $i (1 .. 5)
 	q1(q{BEGIN; UPDATE t SET v = v + 1 WHERE id = 20; PREPARE TRANSACTION 'p'});
 	select(undef, undef, undef, 0.7);
 	q1(q{COMMIT PREPARED 'p'});
+	q1('REINDEX INDEX CONCURRENTLY provenance.entry_pkey');
 }
 ok($pgbench->finish, 'pgbench') or diag($err);
 my $batches = q1('SELECT count(*) FROM provenance.leaf_run');
