@@ -11,6 +11,7 @@
  */
 #include "postgres.h"
 
+#include "mb/pg_wchar.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 
@@ -113,7 +114,8 @@ typedef struct TagTask
 static char *
 value_text(const pv_value *value)
 {
-	return value->data == NULL ? NULL : pnstrdup((const char *) value->data, value->len);
+	return value->data == NULL ? NULL :
+		pg_any_to_server(pnstrdup((const char *) value->data, value->len), value->len, PG_UTF8);
 }
 
 static void

@@ -157,8 +157,13 @@ release();
 ok(wait_phase(qr/^running (?!$before$)/), "after VACUUM FULL the worker goes on at $before");
 my $pid = q1('SELECT worker_pid FROM provenance.status');
 kill 'KILL', $pid;
-for (1 .. 600) { last if $node->psql('postgres', 'SELECT 1') == 0 && q1('SELECT pg_postmaster_start_time() IS NOT NULL'); usleep(50_000); }
-usleep(300_000);
+# until the server has noticed, and is up again
+for (1 .. 1200)
+{
+	my ($rc, $out) = $node->psql('postgres', 'SELECT worker_pid IS NULL FROM provenance.status');
+	last if $rc == 0 && $out eq 't';
+	usleep(50_000);
+}
 is(q1('SELECT worker_pid IS NULL FROM provenance.status'), 't', 'no worker after the crash');
 like(phase(), qr/^running [1-9]/, 'the phase has outlived it');
 hold();
