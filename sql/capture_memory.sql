@@ -27,4 +27,54 @@ INSERT INTO wide SELECT id + 100000, t, ts, n, a, j, long FROM wide ORDER BY id;
 SELECT what, count(*), max(bytes) FILTER (WHERE id % 10000 = 0) - max(bytes) FILTER (WHERE id % 10000 = 2000) < 65536 AS flat
 	FROM measured GROUP BY what ORDER BY what;
 SELECT count(*) FROM provenance.entry;
+
+-- So it does over 100,000 statements of a session: in one transaction, each
+-- second one rolled back to its savepoint, each in a transaction of its own.
+-- The server itself keeps something for each (combo command ids, finished
+-- subtransactions, which columns an event was of): an untagged table beside
+-- tells how much, but for the queue of trigger events, which it has none of.
+CREATE TABLE untagged AS SELECT id, n FROM wide WHERE id <= 100;
+ALTER TABLE untagged ADD PRIMARY KEY (id);
+CREATE PROCEDURE many(target regclass, how text) LANGUAGE plpgsql AS $$
+BEGIN
+	FOR i IN 1..CASE how WHEN 'transaction' THEN 100000 ELSE 20000 END LOOP
+		IF how = 'transaction' THEN
+			EXECUTE format('UPDATE %s SET n = $1 WHERE id = $2', target) USING i, 1 + i % 100;
+		ELSE
+			BEGIN
+				EXECUTE format('UPDATE %s SET n = $1 WHERE id = $2', target) USING i, 1 + i % 100;
+				IF i % 2 = 0 THEN
+					RAISE division_by_zero;
+				END IF;
+			EXCEPTION WHEN division_by_zero THEN NULL;
+			END;
+		END IF;
+		IF i IN (1000, 2000, 20000, 100000) THEN
+			INSERT INTO crm.measured SELECT how || ' ' || target::text, i, sum(total_bytes) FROM pg_backend_memory_contexts
+				WHERE name <> 'AfterTriggerEvents';
+		END IF;
+	END LOOP;
+END $$;
+CREATE PROCEDURE transactions(target regclass) LANGUAGE plpgsql AS $$
+BEGIN
+	FOR i IN 1..20000 LOOP
+		EXECUTE format('UPDATE %s SET n = $1 WHERE id = $2', target) USING i, 1 + i % 100;
+		COMMIT;
+		IF i IN (1000, 2000, 20000) THEN
+			INSERT INTO crm.measured SELECT 'transactions ' || target::text, i, sum(total_bytes) FROM pg_backend_memory_contexts;
+		END IF;
+	END LOOP;
+END $$;
+TRUNCATE measured;
+CALL many('untagged', 'transaction');
+CALL many('wide', 'transaction');
+CALL many('untagged', 'savepoints');
+CALL many('wide', 'savepoints');
+CALL transactions('untagged');
+CALL transactions('wide');
+WITH growth AS (SELECT what, max(bytes) FILTER (WHERE id >= 20000) - max(bytes) FILTER (WHERE id = 2000) AS bytes
+		FROM (SELECT what, id, bytes, max(id) OVER (PARTITION BY what) AS last FROM measured) AS m WHERE id IN (2000, last) GROUP BY what)
+	SELECT split_part(what, ' ', 1) AS how, max(bytes) FILTER (WHERE what ~ 'wide') - max(bytes) FILTER (WHERE what ~ 'untagged') < 65536 AS flat
+	FROM growth GROUP BY 1 ORDER BY 1;
+SELECT count(*) FROM provenance.entry;
 \i :clean

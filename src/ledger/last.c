@@ -34,18 +34,27 @@ typedef struct Level
 static Level *top = NULL;
 
 static void
+pop(void)
+{
+	Level	   *level = top;
+
+	top = level->outer;
+	pfree(level);
+}
+
+static void
 at_subxact(SubXactEvent event, SubTransactionId mine, SubTransactionId parent, void *arg)
 {
 	if (top == NULL || top->subid != mine)
 		return;
 	if (event == SUBXACT_EVENT_ABORT_SUB)
-		top = top->outer;
+		pop();
 	else if (event == SUBXACT_EVENT_COMMIT_SUB)
 	{
 		if (top->outer != NULL && top->outer->subid == parent)
 		{
 			top->outer->commitment = top->commitment;
-			top = top->outer;
+			pop();
 		}
 		else
 			top->subid = parent;
