@@ -28,7 +28,7 @@ local $ENV{PGDATABASE} = 'postgres';
 local $ENV{PYTHONDONTWRITEBYTECODE} = 1;
 my $program = dirname(__FILE__) . '/../stress/stress.py';
 my $out = '';
-my $ok = IPC::Run::run([ 'python3', $program, '--seconds', 20, '--seed', 5 ], '>&', \$out);
+my $ok = IPC::Run::run([ 'python3', $program, '--seconds', 20, '--seed', 5, '--bulk', 200000 ], '>&', \$out);
 diag($out) unless $ok;
 ok($ok, 'the log is what happened to each row');
 like($out, qr/in the log each once, in their order; verification finds nothing/, 'and verifies');
