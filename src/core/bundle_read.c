@@ -347,28 +347,17 @@ verify_record(pv_bundle_reader *r, const char **what)
 {
 	pv_bundle_entry *e = &r->entry;
 	const pv_bundle_shape *s = &r->shapes[e->shape_slot];
-	pv_name		names[PV_MAX_FIELDS];
-	pv_hash		digests[PV_MAX_FIELDS + 1];
-	pv_hash		commitment;
+	pv_hash		digest0 = e->context_digest;
 	pv_status	status = PV_OK;
 
-	*what = "the fields of the entry";
-	if (pv_field_names(e->leaf.op, &s->shape, names) != e->nfields)
-		return PV_E_COUNT;
 	*what = "the record commitment";
 	if (e->context_given)
-		status = pv_context_digest(r->hasher, e->context_salt, &r->contexts[e->context_slot], &digests[0]);
-	else
-		digests[0] = e->context_digest;
-	for (size_t i = 0; i < e->nfields && status == PV_OK; i++)
-	{
-		e->fields[i].name = names[i];
-		status = pv_disclosed_digest(r->hasher, PV_DOMAIN_FIELD, &e->fields[i], &digests[i + 1]);
-	}
+		status = pv_context_digest(r->hasher, e->context_salt, &r->contexts[e->context_slot], &digest0);
 	if (status == PV_OK)
-		status = pv_record_commitment(r->hasher, &s->digest, digests, e->nfields + 1, &commitment);
-	if (status == PV_OK && !pv_hash_equal(&commitment, &e->leaf.commitment))
-		status = PV_E_COMMITMENT;
+		status = pv_disclosed_record_verify(r->hasher, e->leaf.op, &s->shape, &s->digest, &digest0,
+											e->fields, e->nfields, &e->leaf.commitment);
+	if (status == PV_E_COUNT)
+		*what = "the fields of the entry";
 	return status;
 }
 

@@ -444,6 +444,30 @@ pv_context_digest(pv_hasher *h, const uint8_t salt[PV_SALT_LEN], const pv_hash *
 	return pv_field_digest(h, PV_DOMAIN_FIELD, salt, no_name, value, out);
 }
 
+pv_status
+pv_disclosed_record_verify(pv_hasher *h, unsigned op, const pv_shape *shape, const pv_hash *shape_digest,
+						   const pv_hash *digest0, pv_disclosed *fields, size_t n, const pv_hash *commitment)
+{
+	pv_name		names[PV_MAX_FIELDS];
+	pv_hash		digests[PV_MAX_FIELDS + 1];
+	pv_hash		computed;
+	pv_status	status = PV_OK;
+
+	if (pv_field_names(op, shape, names) != n)
+		return PV_E_COUNT;
+	digests[0] = *digest0;
+	for (size_t i = 0; i < n && status == PV_OK; i++)
+	{
+		fields[i].name = names[i];
+		status = pv_disclosed_digest(h, PV_DOMAIN_FIELD, &fields[i], &digests[i + 1]);
+	}
+	if (status == PV_OK)
+		status = pv_record_commitment(h, shape_digest, digests, n + 1, &computed);
+	if (status == PV_OK && !pv_hash_equal(&computed, commitment))
+		status = PV_E_COMMITMENT;
+	return status;
+}
+
 static pv_status
 verify_context(pv_hasher *h, const pv_disclosure *d, pv_hash *digest0)
 {

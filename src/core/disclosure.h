@@ -89,6 +89,14 @@ extern pv_status pv_disclosed_context_verify(pv_hasher *h, const pv_disclosed *f
 extern pv_status pv_context_digest(pv_hasher *h, const uint8_t salt[PV_SALT_LEN], const pv_hash *commitment,
 								   pv_hash *out);
 
+/*
+ * Do n fields of an operation, under a shape and with digest 0, give the record
+ * commitment? Sets their names. PV_E_COUNT, PV_E_COMMITMENT.
+ */
+extern pv_status pv_disclosed_record_verify(pv_hasher *h, unsigned op, const pv_shape *shape, const pv_hash *shape_digest,
+											const pv_hash *digest0, pv_disclosed *fields, size_t n,
+											const pv_hash *commitment);
+
 /* Is it the origin of the log, or of an incarnation of it? */
 extern bool pv_same_log(pv_name log, const char *origin, size_t len);
 

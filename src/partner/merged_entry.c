@@ -29,6 +29,7 @@
 #include "utils/timestamp.h"
 
 #include "compat.h"
+#include "ledger/merged.h"
 #include "ledger/store.h"
 #include "partner/partner.h"
 #include "prove/prove.h"
@@ -77,27 +78,6 @@ decode_shape(FmgrInfo *flinfo, bytea *definition)
 										&cache->shape, cache->columns, PV_MAX_FIELDS);
 	}
 	return cache->status == PV_OK ? &cache->shape : NULL;
-}
-
-/* Tokens as stored: fields without names. NULL if they do not parse; *n is 0 and *erased for "!". */
-static pv_disclosed *
-parse_tokens(text *tokens, size_t *n, bool *erased)
-{
-	size_t		len;
-	char	   *s = prov_to_utf8(VARDATA_ANY(tokens), VARSIZE_ANY_EXHDR(tokens), &len);
-	size_t		max = 1;
-	pv_disclosed *fields;
-
-	if (s == NULL)
-		return NULL;
-	for (size_t i = 0; i < len; i++)
-		max += s[i] == '|';
-	if (max > PV_MAX_FIELDS)
-		return NULL;
-	fields = palloc(sizeof(pv_disclosed) * max);
-	if (pv_bundle_fields_parse(s, len, palloc_extended(len + 1, MCXT_ALLOC_HUGE), len, fields, max, n, erased) != PV_OK)
-		return NULL;
-	return fields;
 }
 
 /* The column of that name; NULL if the shape has none (the field of an event). */
@@ -215,7 +195,7 @@ provenance_merged_image(PG_FUNCTION_ARGS)
 		nulls[M_OP] = false;
 		/* a time that this server could not have written */
 		nulls[M_CHANGED_AT] = leaf.time_us < PG_INT64_MIN + PROV_EPOCH_DIFF_US || !IS_VALID_TIMESTAMP(changed_at);
-		fields = parse_tokens(PG_GETARG_TEXT_PP(2), &n, &erased);
+		fields = prov_merged_tokens(PG_GETARG_TEXT_PP(2), &n, &erased);
 		if (shape != NULL && fields != NULL && !erased)
 			show_fields(shape, leaf.op, fields, n, values, nulls);
 	}
@@ -228,7 +208,7 @@ provenance_merged_context_fields(PG_FUNCTION_ARGS)
 {
 	size_t		n;
 	bool		erased;
-	pv_disclosed *fields = parse_tokens(PG_GETARG_TEXT_PP(0), &n, &erased);
+	pv_disclosed *fields = prov_merged_tokens(PG_GETARG_TEXT_PP(0), &n, &erased);
 	ProveImage	image = {.n = PV_CONTEXT_FIELDS};
 	pv_name		names[PV_CONTEXT_FIELDS];
 	pv_value	values[PV_CONTEXT_FIELDS];

@@ -24,6 +24,7 @@
 
 #include "compat.h"
 #include "core/proof.h"
+#include "ledger/merged.h"
 #include "partner/inbox.h"
 
 PG_FUNCTION_INFO_V1(provenance_prove_merged);
@@ -277,6 +278,7 @@ provenance_prove_merged(PG_FUNCTION_ARGS)
 	int64		leaf_index = PG_GETARG_INT64(1);
 	ProvPartner *partner = prov_partner_by_name(name);
 	int32		log_id;
+	const char *fault;
 	char	   *proof;
 	size_t		len;
 	uint8		leaf[PV_LEAF_LEN];
@@ -290,6 +292,13 @@ provenance_prove_merged(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("no entry with leaf index %lld was merged of partner \"%s\"", (long long) leaf_index, name)));
+	fault = prov_merged_check(prov_merged_check_begin(NULL), prov_merged_leaf(log_id, leaf_index));
+	if (fault != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_CORRUPTED),
+				 errmsg("what is stored of leaf %lld of partner \"%s\" is not what was merged", (long long) leaf_index, name),
+				 errdetail("Of this entry: %s.", fault),
+				 errhint("Have the bundle merged again in a database of its own, or ask the partner for a disclosure.")));
 	proof = prov_merged_proof(log_id, leaf_index, &len, leaf);
 	if (proof == NULL)
 		ereport(ERROR,

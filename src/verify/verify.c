@@ -239,6 +239,7 @@ verify_everything(Verify *v, int64 since_size)
 	chain_add_unsealed(chains, true, 0);
 	chain_check(chains, true, 0);
 	verify_countersignatures(v, true, 0);
+	verify_merged(v);
 }
 
 Datum

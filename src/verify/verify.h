@@ -310,6 +310,9 @@ extern void verify_countersignatures_of(Verify *v, const ProvEntry *entry);
 extern bool verify_is_final(Verify *v, const TableState *state, int64 seq);
 extern void verify_not_final(Verify *v, const char *object, int64 seq, int64 leaf);
 
+/* ---- merged.c: what was merged of partners ---- */
+extern void verify_merged(Verify *v);
+
 /* table ids of the registry, in order */
 extern int32 *verify_registry(Verify *v, int *n);
 

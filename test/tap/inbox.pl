@@ -579,5 +579,61 @@ is(sql('b', q{SET search_path = public, provenance; SELECT verify_inclusion(proo
 sql('b', q{SELECT provenance.seal()});
 is(sql('b', 'SELECT count(*) FROM provenance.verify()'), 0, 'the own log verifies');
 
+# --- what was merged, edited afterwards --------------------------------------------
+
+# each in a transaction that is rolled back: verify() names it by its code
+my ($edit_log, $edit_leaf) = split /\|/, sql('b', q{SELECT log_id, leaf_index FROM provenance.merged_leaf
+	WHERE context_id IS NOT NULL AND fields LIKE '%=%' ORDER BY 1, 2 LIMIT 1});
+my $there = "log_id = $edit_log AND leaf_index = $edit_leaf";
+my $its_shape = "shape_id = (SELECT shape_id FROM provenance.merged_leaf WHERE $there)";
+my $its_context = "context_id = (SELECT context_id FROM provenance.merged_leaf WHERE $there)";
+my $flip_first = sub { "set_byte($_[0], $_[1], get_byte($_[0], $_[1]) # 1)" };
+sub edited
+{
+	my ($edit, $code, $name) = @_;
+	my $found = sql('b', "BEGIN; SET LOCAL session_replication_role = replica; $edit;
+		SELECT string_agg(DISTINCT code || ' ' || severity || ' ' || (object LIKE 'acme/a-$run.example%' OR object LIKE 'log %'), ',') FROM provenance.verify(); ROLLBACK");
+	is($found, $code, "$name: $code");
+}
+sub unproven
+{
+	my ($edit, $name) = @_;
+	like(fails('b', "BEGIN; SET LOCAL session_replication_role = replica; $edit; SELECT provenance.prove_merged('acme', $edit_leaf)"),
+		qr/ERROR:  XX001: /, "$name: not proven");
+}
+foreach (
+	[ "UPDATE provenance.merged_leaf SET fields = regexp_replace(fields, '(=.{24})', '\\1forged') WHERE $there", 'a value' ],
+	[ "UPDATE provenance.merged_leaf SET fields = fields || '|' WHERE $there", 'fields that do not parse' ],
+	[ "UPDATE provenance.merged_leaf SET fields = '!' WHERE $there", 'fields taken away' ],
+	[ "UPDATE provenance.merged_leaf SET leaf = " . $flip_first->('leaf', 5) . " WHERE $there", 'the time in the leaf' ],
+	[ "UPDATE provenance.merged_leaf SET leaf = '' WHERE $there", 'no leaf' ],
+	[ "UPDATE provenance.merged_leaf SET op = op + 1 WHERE $there", 'the operation' ],
+	[ "UPDATE provenance.merged_leaf SET leaf_hash = provenance.leaf_hash('') WHERE $there", 'the leaf hash' ],
+	[ "UPDATE provenance.merged_leaf SET context_salt = " . $flip_first->('context_salt', 0) . " WHERE $there", 'the salt of the context' ],
+	[ "UPDATE provenance.merged_leaf SET context_id = NULL WHERE $there", 'the context taken away' ],
+	[ "UPDATE provenance.merged_shape SET definition = " . $flip_first->('definition', 'length(definition) - 1') . " WHERE $its_shape", 'the shape' ],
+	[ "DELETE FROM provenance.merged_shape WHERE $its_shape", 'a shape deleted' ],
+	[ "UPDATE provenance.merged_context SET fields = regexp_replace(fields, '(=.{24})', '\\1forged') WHERE $its_context", 'a field of the context' ],
+	[ "UPDATE provenance.merged_context SET commitment = provenance.leaf_hash('') WHERE $its_context", 'the commitment of the context' ],
+	[ "DELETE FROM provenance.merged_context WHERE $its_context", 'a context deleted' ],
+	[ "UPDATE provenance.partner_log SET origin = 'else.example' WHERE log_id = $edit_log", 'the origin of the log', 'log' ],
+	[ "DELETE FROM provenance.partner_log WHERE log_id = $edit_log", 'the log deleted', 'log' ])
+{
+	my ($edit, $name, $log) = @$_;
+
+	if (defined $log)
+	{
+		like(sql('b', "BEGIN; SET LOCAL session_replication_role = replica; $edit;
+			SELECT string_agg(DISTINCT code, ',' ORDER BY code) FROM provenance.verify(); ROLLBACK"),
+			qr/^merged_invalid,partner_checkpoint_missing$/, $name);
+		next;
+	}
+	edited($edit, 'merged_invalid error true', $name);
+	unproven($edit, $name);
+}
+edited("DELETE FROM provenance.partner_checkpoint WHERE log_id = $edit_log", 'partner_checkpoint_missing error true', 'a checkpoint deleted');
+edited("UPDATE provenance.partner_checkpoint SET root = provenance.leaf_hash('')", 'partner_checkpoint_missing error true', 'a root');
+is(sql('b', 'SELECT count(*) FROM provenance.verify()'), 0, 'and nothing of it stayed');
+
 $node->stop;
 done_testing();
