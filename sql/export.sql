@@ -386,6 +386,16 @@ FROM disclosures ORDER BY disclosure_id;
 SELECT recipient, string_agg(subject, ' ' ORDER BY subject) AS subjects FROM disclosed_subjects WHERE recipient IS NOT NULL GROUP BY disclosure_id, recipient ORDER BY disclosure_id;
 SELECT bool_and(d.subjects = (SELECT count(*) FROM disclosed_subjects s WHERE s.disclosure_id = d.disclosure_id)) AS counted FROM disclosures d;
 
+-- Pseudonyms, for callers who may SELECT the subject column only.
+BEGIN;
+SELECT add_partner('acme', 'crm.acme.example+5e3d2663+AddamAGCsQq31Uv+08lkBzoO4XLz2qYjJa8CGmj3B1Ea');
+SELECT set_pseudonym_key('acme', decode(repeat('5a', 32), 'hex'));
+:as_reader;
+SELECT bool_or(split_part(content, '|', 8) <> '-') AS pseudonyms FROM export_bundle('contact', NULL, '{id}', recipient => 'acme') WHERE kind = 'entry';
+RESET ROLE; REVOKE SELECT ON contact FROM regress_provenance_reader; GRANT SELECT (id, name) ON contact TO regress_provenance_reader; :as_reader;
+SELECT bool_or(split_part(content, '|', 8) NOT IN ('-', '')) AS pseudonyms FROM export_bundle('contact', NULL, '{id}', recipient => 'acme') WHERE kind = 'entry';
+ROLLBACK;
+
 -- Rolled back, read only, not read to its end, in a COPY that fails: recorded.
 SELECT count(*) AS before FROM disclosures \gset
 BEGIN;

@@ -133,13 +133,26 @@ text_argument(FunctionCallInfo fcinfo, int n, const char *what, size_t max)
 	return s;
 }
 
+/*
+ * A pseudonym tells whoever has the key whose data it is: it is for callers
+ * who may read the subject themselves.
+ */
 static void
 find_pseudonym_key(Export *x)
 {
+	const char *subject = x->target->table->subject;
 	ProvPartner *partner = x->recipient == NULL ? NULL : prov_partner_by_name(x->recipient);
 
 	if (partner == NULL || partner->state == PROV_PARTNER_REMOVED || !partner->has_pseudonym_key)
 		return;
+	if (subject != NULL)
+	{
+		pv_value	utf8 = prov_utf8_value(subject);
+		pv_name		name = {(const char *) utf8.data, (uint16_t) utf8.len};
+
+		if (!prove_column_visible(x->target, name))
+			return;
+	}
 	x->has_pseudonym_key = true;
 	memcpy(x->pseudonym_key, partner->pseudonym_key, sizeof(x->pseudonym_key));
 }
