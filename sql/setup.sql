@@ -62,7 +62,7 @@ SELECT encode(sha256(convert_to(:'origin', 'UTF8')), 'hex') AS name \gset
 SELECT regexp_replace(f, '^[0-9a-f]{64}', 'NAME') AS file
 	FROM pg_ls_dir(:'state_directory') AS f WHERE f LIKE :'name' || '%' ORDER BY 1;
 CREATE TEMP TABLE modes (mode text);
-SELECT format('COPY modes FROM PROGRAM %L', format('stat -c %%a %s %s/%s.*', :'state_directory', :'state_directory', :'name')) AS command \gset
+SELECT format('COPY modes FROM PROGRAM %L', format('stat -c %%a %s %s/%s.key %s/%s.state', :'state_directory', :'state_directory', :'name', :'state_directory', :'name')) AS command \gset
 :command;
 SELECT mode FROM modes ORDER BY mode DESC;
 
