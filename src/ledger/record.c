@@ -26,7 +26,6 @@
 
 #include "ledger/context.h"
 #include "ledger/record.h"
-#include "ledger/seal.h"
 #include "types/types.h"
 
 static HTAB *targets = NULL;
@@ -238,7 +237,6 @@ append(const ProvLayout *layout, int32 shape_id, int op, const pv_name *names, c
 	prov_remember_commitment(&entry.commitment);
 	pfree(entry.image);
 	pfree(salts);
-	prov_poke_worker();
 }
 
 void
