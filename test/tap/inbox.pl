@@ -270,7 +270,17 @@ refused('b', with(sub { tokens($_[0], $insert, sub { $_[0][4] = 1 - $_[0][4] }) 
 	}), 'PB001', 'two columns of one name');
 }
 like(fails('b', q{INSERT INTO provenance.inbox SELECT i, 'x', 'y' FROM generate_series(1, 1000000) i}), qr/ERROR:  PB00[13]: bundle refused at line 1/, 'a million lines of garbage');
-like(fails('b', q{INSERT INTO provenance.inbox VALUES (1, 'bundle', repeat('x', 270000000))}), qr/ERROR:  PB001: /, 'a field that is too long');
+{
+	my $file = PostgreSQL::Test::Utils::tempdir . '/long';
+
+	open my $h, '>', $file or die "$file: $!";
+	print $h "1\tbundle\t";
+	print $h 'x' x 1_000_000 foreach 1 .. 500;
+	print $h "\n";
+	close $h or die "$file: $!";
+	like(fails('b', "COPY provenance.inbox FROM '$file'"), qr/ERROR:  PB001: bundle refused at line 1: /, '500 MB in one field');
+	unlink $file;
+}
 unlike(slurp_file($node->logfile), qr/name 2[01]/, 'no value in the server log');
 like(slurp_file($node->logfile), qr/LOG:  bundle of partner "acme" refused at line \d+: /, 'the refusals are');
 
