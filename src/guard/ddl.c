@@ -19,8 +19,12 @@
 
 #include "access/xact.h"
 #include "catalog/namespace.h"
+#include "catalog/pg_class.h"
 #include "commands/event_trigger.h"
 #include "fmgr.h"
+#include "miscadmin.h"
+#include "storage/lmgr.h"
+#include "utils/acl.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
@@ -124,9 +128,28 @@ run(void (*fn) (EventTriggerData *), EventTriggerData *event)
 	MemoryContextDelete(cxt);
 }
 
+/*
+ * An append locks table entry and not its index apart (src/ledger/entry.c).
+ * What locks an index only, to move it to another tablespace, keeps the
+ * writers away here.
+ */
+static void
+lock_out_writers(Node *stmt)
+{
+	bool		moves = false;
+
+	if (IsA(stmt, AlterTableMoveAllStmt))
+		moves = ((AlterTableMoveAllStmt *) stmt)->objtype == OBJECT_INDEX;
+	else if (IsA(stmt, AlterTableStmt))
+		moves = RangeVarGetRelid(((AlterTableStmt *) stmt)->relation, NoLock, true) == prov_pkey(PROV_ENTRY);
+	if (moves && prov_owns_relation(prov_relid(PROV_ENTRY), GetUserId()))
+		LockRelationOid(prov_relid(PROV_ENTRY), ShareLock);
+}
+
 static void
 at_start(EventTriggerData *event)
 {
+	lock_out_writers(event->parsetree);
 	guard_confirm_drop(event->parsetree);
 	guard_partitions_before(event->parsetree);
 }

@@ -94,7 +94,10 @@ prov_entry_append(ProvEntry *entry)
 	tup = heap_form_tuple(RelationGetDescr(rel), values, nulls);
 	if (likely(list_length(indexes) == 1 && linitial_oid(indexes) == prov_pkey(PROV_ENTRY)))
 	{
-		/* the table's lock keeps away whoever would change or drop the index */
+		/*
+		 * The table's lock keeps away whoever would change or drop the index;
+		 * for one that moves it, see lock_out_writers() in src/guard/ddl.c.
+		 */
 		Relation	index = RelationIdGetRelation(linitial_oid(indexes));
 
 		if (index == NULL)

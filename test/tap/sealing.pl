@@ -118,6 +118,21 @@ is(q1('SELECT count(*) FROM misplaced'), '0', 'chains are in version order');
 is(q1(q{SELECT count(*) FROM t, LATERAL (SELECT image FROM provenance.history('t', t.id) ORDER BY leaf_index DESC LIMIT 1) AS h
 	WHERE (h.image->>'v')::int <> t.v}), '0', 'and end with the rows as they are');
 
+# Whoever moves the entries' index elsewhere keeps writers waiting, so that it lacks no entry.
+q1(q{SET allow_in_place_tablespaces = on; CREATE TABLESPACE elsewhere LOCATION ''});
+for my $move ('ALTER INDEX provenance.entry_pkey SET TABLESPACE elsewhere', 'ALTER INDEX ALL IN TABLESPACE elsewhere SET TABLESPACE pg_default',
+	'ALTER TABLE provenance.entry_pkey SET TABLESPACE elsewhere', 'ALTER TABLE provenance.entry_pkey SET TABLESPACE pg_default')
+{
+	q1("BEGIN; $move; PREPARE TRANSACTION 'p'");
+	(undef, undef, $err) = $node->psql('postgres', q{SET lock_timeout = '500ms'; UPDATE t SET v = v + 1 WHERE id = 4});
+	like($err, qr/lock timeout/, "$move: who writes waits");
+	q1(q{COMMIT PREPARED 'p'});
+	q1('UPDATE t SET v = v + 1 WHERE id = 4');
+	q1('SELECT provenance.seal()');
+	complete($move);
+}
+q1('DROP TABLESPACE elsewhere');
+
 # More than a chunk of the sealer, more than two levels of tiles.
 q1('INSERT INTO big SELECT i, 0 FROM generate_series(1, 66000) AS i');
 q1('UPDATE big SET v = 1 WHERE id % 2 = 0');
