@@ -8,8 +8,9 @@
 #   CASSERT_DIR   where source and server are kept for the next time (a scratch
 #                 folder, removed at the end)
 #
-# Installs what building a server needs from Debian's packages, as root. LAYERS
-# and TESTS as for make check; by default the layers that run a server.
+# Installs what building a server needs from Debian's packages, as root; of
+# PostgreSQL itself nothing. LAYERS and TESTS as for make check; by default the
+# layers that run a server.
 
 set -euo pipefail
 
@@ -37,7 +38,9 @@ else
 fi
 chmod 755 "$dir"
 
-# The machine's own archives, for sources; the machine's lists stay as they are.
+# The machine's own archive, for sources; the machine's lists stay as they are.
+# Not the security archive: it may no longer have what the lists name, and the
+# main one always has a source of that major version.
 sources()
 {
 	find /etc/apt/sources.list /etc/apt/sources.list.d -type f -exec cat {} + 2>/dev/null |
@@ -49,37 +52,48 @@ sources()
 	done
 }
 
+install_tools()
+{
+	apt-get install -qq -y --no-install-recommends dpkg-dev bison flex libicu-dev libreadline-dev \
+		libssl-dev libxml2-dev pkg-config zlib1g-dev
+}
+
+# Debian's patches would have the server installed into the system's directories.
 get_source()
 {
 	local apt=(-o "Dir::Etc::sourcelist=$dir/sources.list" -o Dir::Etc::sourceparts=-
 		-o "Dir::State::lists=$dir/lists" -o Acquire::Check-Valid-Until=false)
 
-	sources >"$dir/sources.list"
-	[ -s "$dir/sources.list" ] || die "no Debian archive in the package sources"
+	rm -rf "$dir/lists" "$dir/source" "$dir/pg"
 	mkdir -p "$dir/lists/partial" "$dir/source"
-	apt-get "${apt[@]}" update -qq
-	apt-get install -qq -y --no-install-recommends dpkg-dev bison flex libicu-dev libreadline-dev \
-		libssl-dev libxml2-dev pkg-config zlib1g-dev
-	cd "$dir/source"
-	apt-get "${apt[@]}" source -qq --download-only "postgresql-$major"
-	dpkg-source --no-check -x postgresql-"$major"_*.dsc tree
+	sources >"$dir/sources.list"
+	[ -s "$dir/sources.list" ] || { echo "no Debian archive in the package sources"; return 1; }
+	{ install_tools || { apt-get update -qq && install_tools; }; } &&
+		apt-get "${apt[@]}" update -qq &&
+		cd "$dir/source" &&
+		apt-get "${apt[@]}" source -qq --download-only "postgresql-$major" &&
+		dpkg-source --no-check --skip-patches -x postgresql-"$major"_*.dsc tree
 }
 
 build_server()
 {
-	cd "$dir/source/tree"
-	./configure --prefix="$dir/pg" --enable-cassert --enable-debug --enable-tap-tests --with-openssl \
-		--with-libxml --with-icu CFLAGS='-O1 -fno-omit-frame-pointer'
-	make -j"$(nproc)" -s install
-	make -j"$(nproc)" -s -C contrib install
-	make -s -C src/test/isolation install
-	make -s -C src/test/perl install
+	cd "$dir/source/tree" &&
+		./configure --prefix="$dir/pg" --enable-cassert --enable-debug --enable-tap-tests --with-openssl \
+			--with-libxml --with-icu CFLAGS='-O1 -fno-omit-frame-pointer' || return 1
+	if grep -E '^(override )?[a-z]*dir := /(usr|etc|lib)' src/Makefile.global; then
+		echo "this source would be installed into the system's directories"
+		return 1
+	fi
+	make -j"$(nproc)" -s install &&
+		make -j"$(nproc)" -s -C contrib install &&
+		make -s -C src/test/isolation install &&
+		make -s -C src/test/perl install
 }
 
 if [ ! -e "$dir/.complete" ]; then
 	echo "check-cassert: building PostgreSQL $major with assertions"
 	[ "$(id -u)" = 0 ] || die "root is needed to install what building a server takes"
-	if ! { (get_source) && (build_server); } >"$dir/build.log" 2>&1; then
+	if ! (get_source && build_server) >"$dir/build.log" 2>&1; then
 		tail -n 30 "$dir/build.log"
 		die "no server with assertions could be built"
 	fi
