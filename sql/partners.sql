@@ -24,6 +24,15 @@ SELECT vkeys = ARRAY[:'acme', :'acme_b', :'acme_2'] AS replaced, witnesses, quor
 SELECT provenance.add_partner('acme', ARRAY[:'acme'], ARRAY[:'w1', :'w2'], 2);
 SELECT vkeys = ARRAY[:'acme'] AS replaced, witnesses = ARRAY[:'w1', :'w2'] AS witnesses, quorum FROM provenance.partner WHERE name = 'acme';
 
+-- Keys alone leave the witnesses as they are; they go when that is said.
+SELECT provenance.add_partner('acme', :'acme', :'acme_b');
+SELECT cardinality(vkeys) AS keys, witnesses = ARRAY[:'w1', :'w2'] AS kept, quorum FROM provenance.partner WHERE name = 'acme';
+SELECT provenance.remove_partner('acme');
+SELECT provenance.add_partner('acme', :'acme');
+SELECT witnesses = ARRAY[:'w1', :'w2'] AS kept, quorum FROM provenance.partner WHERE name = 'acme';
+SELECT provenance.add_partner('acme', ARRAY[:'acme'], '{}', 0);
+SELECT witnesses, quorum FROM provenance.partner WHERE name = 'acme';
+
 -- An origin has one name, and a name one origin.
 \set VERBOSITY terse
 SELECT provenance.add_partner('acme', :'globex');	-- fails

@@ -126,6 +126,15 @@ prov_lock_partners_xact(void)
 	lock_xact(0, LOCK_PARTNERS);
 }
 
+bool
+prov_partners_locked_here(void)
+{
+	LOCKTAG		tag;
+
+	make_tag(&tag, LOCK_PARTNERS);
+	return prov_lock_held(&tag, ExclusiveLock);
+}
+
 void
 prov_lock_merge_xact(int32 partner_id)
 {

@@ -27,8 +27,13 @@ extern bool prov_lock_standing(void);	/* held by the standing worker; conditiona
 extern void prov_unlock_standing(void);
 extern bool prov_standing_worker_runs(void);	/* one conditional lock attempt */
 
-/* To the end of the transaction: changes of the registry of partners; merges of one partner. */
+/*
+ * To the end of the transaction: changes of the registry of partners; merges of
+ * one partner. Who takes both takes the merge's first: it is held while a
+ * worker that records a fork takes the other.
+ */
 extern void prov_lock_partners_xact(void);
+extern bool prov_partners_locked_here(void);
 extern void prov_lock_merge_xact(int32 partner_id);
 
 /*

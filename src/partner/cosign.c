@@ -23,6 +23,7 @@
  * earlier time), the caller brings the consistency path. cosign_request()
  * (witness_request.c) is shown a checkpoint and the path, as tlog-witness has
  * it: for a partner whose bundles are merged only once witnesses have cosigned.
+ * Two good heads of one size are evidence of a fork, and recorded (fork.c).
  *
  * All of it is done by a request's worker in its own transactions: what the
  * caller gets has left the server.
@@ -43,6 +44,7 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
+#include "compat.h"
 #include "ledger/stop_point.h"
 #include "partner/witness.h"
 
@@ -64,7 +66,7 @@ typedef struct Cosigning
 	const pv_hash *path;
 } Cosigning;
 
-static void
+pg_noreturn static void
 refuse(const Cosigning *c, const char *detail, const char *hint)
 {
 	ereport(ERROR,
@@ -72,6 +74,31 @@ refuse(const Cosigning *c, const char *detail, const char *hint)
 			 errmsg("no checkpoint of partner \"%s\" is cosigned", c->partner->name),
 			 errdetail_internal("%s.", detail),
 			 hint ? errhint("%s", hint) : 0));
+	pg_unreachable();
+}
+
+/*
+ * The partner has signed two heads of one size. Where both notes are good, that
+ * is evidence: recorded here, since this is a worker's transaction.
+ */
+pg_noreturn static void
+refuse_fork(const Cosigning *c, Datum a, Datum b, const char *detail)
+{
+	char	   *name;
+
+	if (!prov_fork_heads(a, b))
+		refuse(c, detail, NULL);
+	name = MemoryContextStrdup(TopMemoryContext, c->partner->name);
+	detail = MemoryContextStrdup(TopMemoryContext, detail);
+	PopActiveSnapshot();
+	/* the evidence outlives the call that brought it */
+	ForceSyncCommit();
+	CommitTransactionCommand();
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("no checkpoint of partner \"%s\" is cosigned", name),
+			 errdetail_internal("%s.", detail),
+			 errhint("The view provenance.fork_evidence has the evidence. Nothing more of this partner is merged or cosigned until an administrator decides.")));
 }
 
 /* --- what is to be cosigned --------------------------------------------- */
@@ -146,11 +173,12 @@ check_merged(const Cosigning *c)
 {
 	int64		size;
 	pv_hash		root;
+	Datum		note;
 
-	if (c->log_id != 0 && prov_partner_checkpoint(c->log_id, (int64) c->cp.size, &size, &root, NULL) &&
+	if (c->log_id != 0 && prov_partner_checkpoint(c->log_id, (int64) c->cp.size, &size, &root, &note) &&
 		!pv_hash_equal(&root, &c->cp.root))
-		refuse(c, psprintf("A checkpoint of size %lld with another root was merged: the partner has signed two logs", (long long) size),
-			   "A bundle of this checkpoint, COPYed into provenance.inbox, leaves the evidence.");
+		refuse_fork(c, note, c->note,
+					psprintf("A checkpoint of size %lld with another root was merged: the partner has signed two logs", (long long) size));
 }
 
 /* The newest that inbox has verified. */
@@ -243,11 +271,24 @@ last_head(const Cosigning *c, const ProvStateDir *dir, const ProvOwner *self, Pr
 	return false;
 }
 
+/* The note in the state file against another one of its size. */
+pg_noreturn static void
+refuse_cosigned(const Cosigning *c, const ProvSignerState *state, Datum note)
+{
+	const char *detail = psprintf("At size %llu another root was cosigned: the partner has signed two logs",
+								  (unsigned long long) state->size);
+
+	if (state->note == NULL)
+		refuse(c, detail, NULL);
+	refuse_fork(c, checkpoint_to_datum(state->note, state->notelen), note, detail);
+}
+
 static void
 check_extends(const Cosigning *c, const ProvSignerState *state)
 {
 	int64		size;
 	pv_hash		root;
+	Datum		note;
 
 	if (c->old_size >= 0 && (uint64) c->old_size != state->size)
 		refuse(c, psprintf("The request goes from size %lld, the last size cosigned is %llu",
@@ -260,8 +301,7 @@ check_extends(const Cosigning *c, const ProvSignerState *state)
 	if (c->cp.size == state->size)
 	{
 		if (!pv_hash_equal(&c->cp.root, &state->root))
-			refuse(c, psprintf("At size %llu another root was cosigned: the partner has signed two logs",
-							   (unsigned long long) state->size), NULL);
+			refuse_cosigned(c, state, c->note);
 		return;
 	}
 	if (c->npath >= 0)
@@ -272,14 +312,13 @@ check_extends(const Cosigning *c, const ProvSignerState *state)
 							   (unsigned long long) c->cp.size, (unsigned long long) state->size), NULL);
 		return;
 	}
-	if (!prov_partner_checkpoint(c->log_id, (int64) state->size, &size, &root, NULL))
+	if (!prov_partner_checkpoint(c->log_id, (int64) state->size, &size, &root, &note))
 		refuse(c, psprintf("Size %llu was cosigned, and is not among the checkpoints seen: that size %llu extends it is not proven",
 						   (unsigned long long) state->size, (unsigned long long) c->cp.size),
 			   psprintf("Ask the partner for provenance.prove_consistency(%llu, %llu), and give the path to cosign().",
 						(unsigned long long) state->size, (unsigned long long) c->cp.size));
 	if (!pv_hash_equal(&root, &state->root))
-		refuse(c, psprintf("At size %llu another root was cosigned: the partner has signed two logs",
-						   (unsigned long long) state->size), NULL);
+		refuse_cosigned(c, state, note);
 }
 
 /* --- signing ------------------------------------------------------------ */

@@ -9,7 +9,8 @@
  * so a request's worker records it and sets the partner's state in a
  * transaction of its own. The worker believes nothing it is given: it verifies
  * the bytes again, with the keys of the partner that the notes' origin names.
- * Without two signatures of the partner nothing comes of it.
+ * Without two signatures of the partner nothing comes of it. cosign() compares
+ * heads in such a worker, and has what contradicts itself recorded there.
  *
  * A second leaf at an index shows in a bundle whose checkpoint is not, or
  * wrongly, connected with what was seen. Such a bundle is read to its end, and
@@ -32,6 +33,7 @@
 
 #include "compat.h"
 #include "core/proof.h"
+#include "ledger/seal.h"
 #include "ledger/stop_point.h"
 #include "partner/inbox.h"
 
@@ -88,6 +90,28 @@ parse_proof(Evidence *e, int part, pv_checkpoint *cp, int leaf_part, uint64 *ind
 	*index = proof->index;
 }
 
+static bool
+same_origin(const Evidence *e)
+{
+	return e->a.originlen == e->b.originlen && memcmp(e->a.origin, e->b.origin, e->a.originlen) == 0;
+}
+
+/* Parses two notes; what keeps them from being a contradiction, or NULL. */
+static const char *
+heads_fault(Evidence *e)
+{
+	if (pv_checkpoint_parse(e->part[NOTE_A].data, e->part[NOTE_A].len, &e->a) != PV_OK ||
+		pv_checkpoint_parse(e->part[NOTE_B].data, e->part[NOTE_B].len, &e->b) != PV_OK)
+		return "a note is malformed";
+	if (e->a.size != e->b.size)
+		return "the checkpoints have different sizes";
+	if (pv_hash_equal(&e->a.root, &e->b.root))
+		return "the checkpoints have one root";
+	if (!same_origin(e))
+		return "the checkpoints are of two logs";
+	return NULL;
+}
+
 /* Everything but whose keys those are. */
 static void
 parse_evidence(Evidence *e, const char *question, Size len)
@@ -116,15 +140,12 @@ parse_evidence(Evidence *e, const char *question, Size len)
 	}
 	else
 	{
-		if (pv_checkpoint_parse(e->part[NOTE_A].data, e->part[NOTE_A].len, &e->a) != PV_OK ||
-			pv_checkpoint_parse(e->part[NOTE_B].data, e->part[NOTE_B].len, &e->b) != PV_OK)
-			no_evidence("a note is malformed");
-		if (e->a.size != e->b.size)
-			no_evidence("the checkpoints have different sizes");
-		if (pv_hash_equal(&e->a.root, &e->b.root))
-			no_evidence("the checkpoints have one root");
+		const char *fault = heads_fault(e);
+
+		if (fault != NULL)
+			no_evidence(fault);
 	}
-	if (e->a.originlen != e->b.originlen || memcmp(e->a.origin, e->b.origin, e->a.originlen) != 0)
+	if (!same_origin(e))
 		no_evidence("the checkpoints are of two logs");
 }
 
@@ -240,13 +261,45 @@ signed_by(const pv_checkpoint *cp, const ProvPartner *partner)
 	return false;
 }
 
+/* In the worker's transaction: the row, unless it is there, and the partner's state. */
+static void
+record_evidence(const Evidence *e, const ProvPartner *partner)
+{
+	bool		decided;
+	bool		known = on_record(e, partner->partner_id, &decided);
+
+	if (!known)
+		write_evidence(e, partner->partner_id);
+	if (!known || !decided)
+		prov_partner_set_forked(partner->partner_id);
+	if (!known)
+		ereport(LOG,
+				(errmsg("partner \"%s\" signed two different logs", partner->name),
+				 errdetail("The view provenance.fork_evidence has the evidence.")));
+}
+
+bool
+prov_fork_heads(Datum a, Datum b)
+{
+	Evidence	e = {0};
+	ProvPartner *partner;
+
+	e.part[NOTE_A].data = (const uint8_t *) checkpoint_bytes(a, &e.part[NOTE_A].len);
+	e.part[NOTE_B].data = (const uint8_t *) checkpoint_bytes(b, &e.part[NOTE_B].len);
+	if (heads_fault(&e) != NULL)
+		return false;
+	partner = prov_partner_by_origin(e.a.origin, e.a.originlen);
+	if (partner == NULL || !signed_by(&e.a, partner) || !signed_by(&e.b, partner))
+		return false;
+	record_evidence(&e, partner);
+	return true;
+}
+
 static void
 fork_handler(const char *question, Size len, StringInfo answer)
 {
 	Evidence	e = {0};
 	ProvPartner *partner;
-	bool		known;
-	bool		decided;
 
 	parse_evidence(&e, question, len);
 	StartTransactionCommand();
@@ -257,15 +310,7 @@ fork_handler(const char *question, Size len, StringInfo answer)
 	if (!signed_by(&e.a, partner) || !signed_by(&e.b, partner))
 		no_evidence("a note is not signed by a key of the partner");
 
-	known = on_record(&e, partner->partner_id, &decided);
-	if (!known)
-		write_evidence(&e, partner->partner_id);
-	if (!known || !decided)
-		prov_partner_set_forked(partner->partner_id);
-	if (!known)
-		ereport(LOG,
-				(errmsg("partner \"%s\" signed two different logs", partner->name),
-				 errdetail("The view provenance.fork_evidence has the evidence.")));
+	record_evidence(&e, partner);
 	PopActiveSnapshot();
 	/* the evidence outlives the COPY that brought it */
 	ForceSyncCommit();
@@ -291,12 +336,18 @@ put_part(pv_buf *b, const void *data, size_t len)
 
 /* Has the evidence recorded. */
 static void
-record(bool of_leaf, const void *const *data, const size_t *len)
+record(ProvInbox *in, bool of_leaf, const void *const *data, const size_t *len)
 {
 	size_t		cap = 1;
 	char	   *question;
 	pv_buf		b;
 
+	/* the worker would wait for us, and cannot see what we have changed */
+	if (prov_partners_locked_here())
+		prov_inbox_refuse(in, ERRCODE_BUNDLE_FORK_UNRECORDED,
+						  "the partner signed two different logs, which cannot be recorded now",
+						  "This very transaction has changed the registry of partners.",
+						  "Commit or roll back, then COPY this bundle again: that leaves the evidence.");
 	for (int i = 0; i < PARTS; i++)
 		cap += 4 + len[i];
 	question = palloc(cap);
@@ -319,7 +370,7 @@ prov_fork_checkpoint(ProvInbox *in, Datum known_note)
 	data[NOTE_A] = checkpoint_bytes(known_note, &len[NOTE_A]);
 	data[NOTE_B] = in->note;
 	len[NOTE_B] = in->notelen;
-	record(false, data, len);
+	record(in, false, data, len);
 	prov_inbox_refuse(in, ERRCODE_BUNDLE_FORKED, "the partner signed two different logs",
 					  psprintf("A checkpoint of the same size, " UINT64_FORMAT ", was seen with another root.", in->reader->checkpoint.size),
 					  evidence_hint);
@@ -386,7 +437,7 @@ prov_fork_leaf(ProvInbox *in)
 	len[PROOF_B] = b.len;
 	data[NOTE_B] = in->note;
 	len[NOTE_B] = in->notelen;
-	record(true, data, len);
+	record(in, true, data, len);
 	prov_inbox_refuse(in, ERRCODE_BUNDLE_FORKED, "the partner signed two different logs",
 					  psprintf("Another entry was merged at leaf index " UINT64_FORMAT ".", in->path.target),
 					  evidence_hint);

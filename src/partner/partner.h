@@ -37,6 +37,7 @@
 #define ERRCODE_BUNDLE_CONFLICT			MAKE_SQLSTATE('P','B','0','1','7')	/* another entry was merged at that place */
 #define ERRCODE_BUNDLE_COUNTERSIGNATURE	MAKE_SQLSTATE('P','B','0','1','8')	/* a countersignature is wrong */
 #define ERRCODE_INBOX_DISABLED			MAKE_SQLSTATE('P','B','0','1','9')	/* session_replication_role = replica */
+#define ERRCODE_BUNDLE_FORK_UNRECORDED	MAKE_SQLSTATE('P','B','0','2','0')	/* evidence of a fork, not recorded */
 
 typedef enum ProvPartnerState
 {
@@ -71,6 +72,12 @@ extern bool prov_partner_checkpoint(int32 log_id, int64 size, int64 *found_size,
 
 /* In the worker that records evidence. Nothing of a partner that was removed. */
 extern void prov_partner_set_forked(int32 partner_id);
+
+/*
+ * In a worker's transaction: are these two checkpoints evidence of a fork of a
+ * partner's log? Then it is recorded; the caller commits. fork.c
+ */
+extern bool prov_fork_heads(Datum a, Datum b);
 
 extern void prov_partner_init(void);	/* request handlers; from _PG_init */
 

@@ -11,7 +11,8 @@
  *
  * Changes are serialised by a lock of the ledger's own kind, because the
  * worker that records a fork makes one too and must not wait for a row that
- * the session it works for has changed.
+ * the session it works for has changed. Whoever takes a partner's trust or
+ * keys away waits first for the merge of that partner that runs.
  *
  * The pseudonym key can be set and used, not read: no view shows it, and the
  * table is readable for nobody but superusers.
@@ -223,6 +224,20 @@ unresolved_fork(int32 partner_id)
 
 /* --- changing ---------------------------------------------------------- */
 
+/*
+ * Waits for the merge of that partner that runs, if there is one; to the end
+ * of the transaction. Before the registry's lock, which a worker takes while
+ * the merge that it works for waits.
+ */
+static void
+lock_merges(const char *name)
+{
+	ProvPartner *partner = prov_partner_by_name(name);
+
+	if (partner != NULL)
+		prov_lock_merge_xact(partner->partner_id);
+}
+
 /* The row of a name that must exist, under the lock. */
 static HeapTuple
 partner_row(const char *name)
@@ -348,13 +363,12 @@ check_name(const char *name)
 				 errdetail("It has 1 to %d bytes and no control character.", MAX_NAME)));
 }
 
+/* witnesses NULL: as they are, none for a new partner */
 static void
 add_partner(const char *name, ArrayType *vkeys, ArrayType *witnesses, int quorum)
 {
 	unsigned	nkeys;
-	unsigned	nwitnesses;
 	pv_vkey    *keys = prov_vkeys(vkeys, &nkeys);
-	pv_vkey    *witness_keys = prov_vkeys(witnesses, &nwitnesses);
 	char	   *origin;
 	HeapTuple	tup;
 	ProvPartner *known;
@@ -365,8 +379,15 @@ add_partner(const char *name, ArrayType *vkeys, ArrayType *witnesses, int quorum
 	PreventCommandIfReadOnly("add_partner()");
 	check_name(name);
 	origin = origin_of_keys(keys, nkeys);
-	check_witnesses(witness_keys, nwitnesses, quorum);
+	if (witnesses != NULL)
+	{
+		unsigned	n;
+		pv_vkey    *witness_keys = prov_vkeys(witnesses, &n);
 
+		check_witnesses(witness_keys, n, quorum);
+	}
+
+	lock_merges(name);
 	prov_lock_partners_xact();
 	tup = find_text(PROV_PARTNER_REGISTRY, A_PARTNER_ORIGIN, origin, strlen(origin));
 	known = prov_partner_by_name(name);
@@ -394,13 +415,18 @@ add_partner(const char *name, ArrayType *vkeys, ArrayType *witnesses, int quorum
 		values[A_PARTNER_ORIGIN - 1] = CStringGetTextDatum(origin);
 		values[A_PARTNER_PSEUDONYM_KEY - 1] = (Datum) 0;
 		nulls[A_PARTNER_PSEUDONYM_KEY - 1] = true;
+		if (witnesses == NULL)
+			witnesses = construct_empty_array(TEXTOID);
 	}
 	values[A_PARTNER_REMOVED_AT - 1] = (Datum) 0;
 	nulls[A_PARTNER_REMOVED_AT - 1] = true;
-	values[A_PARTNER_QUORUM - 1] = Int32GetDatum(quorum);
 	values[A_PARTNER_STATE - 1] = CStringGetTextDatum(state_names[state]);
 	values[A_PARTNER_VKEYS - 1] = PointerGetDatum(vkeys);
-	values[A_PARTNER_WITNESSES - 1] = PointerGetDatum(witnesses);
+	if (witnesses != NULL)
+	{
+		values[A_PARTNER_QUORUM - 1] = Int32GetDatum(quorum);
+		values[A_PARTNER_WITNESSES - 1] = PointerGetDatum(witnesses);
+	}
 
 	if (tup != NULL)
 		change_row(PROV_PARTNER_REGISTRY, tup, values, nulls);
@@ -424,7 +450,7 @@ add_partner(const char *name, ArrayType *vkeys, ArrayType *witnesses, int quorum
 Datum
 provenance_add_partner(PG_FUNCTION_ARGS)
 {
-	add_partner(text_to_cstring(PG_GETARG_TEXT_PP(0)), PG_GETARG_ARRAYTYPE_P(1), construct_empty_array(TEXTOID), 0);
+	add_partner(text_to_cstring(PG_GETARG_TEXT_PP(0)), PG_GETARG_ARRAYTYPE_P(1), NULL, 0);
 	PG_RETURN_VOID();
 }
 
@@ -441,8 +467,11 @@ provenance_add_partner_witnessed(PG_FUNCTION_ARGS)
 Datum
 provenance_remove_partner(PG_FUNCTION_ARGS)
 {
+	char	   *name = text_to_cstring(PG_GETARG_TEXT_PP(0));
+
 	PreventCommandIfReadOnly("remove_partner()");
-	set_state(partner_row(text_to_cstring(PG_GETARG_TEXT_PP(0))), PROV_PARTNER_REMOVED);
+	lock_merges(name);
+	set_state(partner_row(name), PROV_PARTNER_REMOVED);
 	PG_RETURN_VOID();
 }
 

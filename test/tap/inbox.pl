@@ -209,7 +209,7 @@ refused('b', with(sub {
 	$note .= "\xe2\x80\x94 w1.example " . encode_base64(pack('H8', $id) . "\0" x 72, '') . "\n";
 	$_[0][1][2] = encode_base64($note, '');
 }), 'PB008', 'a wrong cosignature');
-sql('b', "SELECT provenance.add_partner('acme', '$key_a'); SELECT provenance.remove_partner('acme')");
+sql('b', "SELECT provenance.add_partner('acme', '{$key_a}', '{}', 0); SELECT provenance.remove_partner('acme')");
 refused('b', text($all), 'PB005', 'a partner that was removed');
 sql('b', "SELECT provenance.add_partner('acme', '$key_a')");
 
@@ -552,13 +552,16 @@ refused('b', with(sub {
 is(sql('b', 'SELECT state FROM provenance.partner'), 'trusted', 'which condemns nobody');
 
 sql('b', "SELECT provenance.add_partner('acme', '{$key_a,$other_key}', '{$w1}', 1)");	# whoever else signed it
+like(put('b', text($forked), '', "SELECT provenance.set_pseudonym_key('acme', NULL); "), qr/ERROR:  PB020: bundle of partner "acme" refused at line 2.*\n.*DETAIL:.*this very transaction.*\nHINT:  Commit/i,
+	'a fork in a transaction that has changed the registry');
+is(sql('b', 'SELECT state, (SELECT count(*) FROM provenance.fork_record) FROM provenance.partner'), 'trusted|0', 'is refused, and not recorded');
 like(put('b', text($forked)), qr/ERROR:  PB012: .*refused at line 2.*\n.*DETAIL:.*same size, $size3/, 'a second log of the same size');
 is(sql('b', 'SELECT state FROM provenance.partner'), 'forked', 'the partner is forked');
 is(sql('b', 'SELECT count(*), max(merge_id) FROM provenance.merged_leaf'), $before, 'nothing was merged');
 is(sql('b', q{SET search_path = public, provenance; SELECT kind, partner, size(note_a) = size(note_b), root(note_a) <> root(note_b), origin(note_a) = origin(note_b), resolved_at FROM fork_evidence}),
 	'checkpoint|acme|t|t|t|', 'the evidence');
 refused('b', text($honest), 'PB005', 'nothing more is merged');
-sql('b', q{SELECT provenance.add_partner('acme', (SELECT vkeys[1] FROM provenance.partner)); SELECT provenance.remove_partner('acme'); SELECT provenance.add_partner('acme', (SELECT vkeys[1] FROM provenance.partner))});
+sql('b', q{SELECT provenance.add_partner('acme', vkeys[:1], '{}', 0) FROM provenance.partner; SELECT provenance.remove_partner('acme'); SELECT provenance.add_partner('acme', (SELECT vkeys[1] FROM provenance.partner))});
 is(sql('b', 'SELECT state FROM provenance.partner'), 'forked', 'not even after it was added again');
 is(sql('b', q{SELECT provenance.resolve_fork('acme', 'a restored copy; the real one goes on'); SELECT state FROM provenance.partner}), "\ntrusted", 'until an administrator decides');
 like(put('b', text($forked)), qr/ERROR:  PB012: /, 'the same evidence again');

@@ -148,13 +148,33 @@ my ($fork3, $fork4) = (forged(3), forged(4));
 forget('globex', 'size = 3');
 show_note('globex', 'acme', $fork3);
 like(fails('globex', "SELECT provenance.cosign('acme')"), qr/55000.*At size 3 another root was cosigned/s, 'another root at the same size');
+my $evidence = q{SET search_path = public, provenance; SELECT kind, partner, size(note_a), size(note_b), root(note_a) <> root(note_b), resolved_at IS NOT NULL,
+	(SELECT state FROM partner WHERE name = 'acme') FROM fork_evidence ORDER BY fork_id};
+is(psql('globex', $evidence), 'checkpoint|acme|3|3|t|f|forked', 'which leaves the evidence: both notes are good');
+like(fails('globex', "SELECT provenance.cosign('acme')"), qr/55000.*It has signed two logs/s, 'and no more is cosigned');
+psql('globex', q{SELECT provenance.resolve_fork('acme', 'a test')});
 show_note('globex', 'acme', $fork4);
 like(fails('globex', "SELECT provenance.cosign('acme')"), qr/55000.*At size 3 another root was cosigned/s, 'what extends that other root');
 forget('globex', 'size = 3');
 like(fails('globex', "SELECT provenance.cosign('acme')"), qr/55000.*Size 3 was cosigned, and is not among the checkpoints seen.*prove_consistency\(3, 4\)/s, 'what is not shown to extend it');
 like(fails('globex', "SELECT provenance.cosign('acme', ARRAY[repeat('00', 32), repeat('00', 32)]::provenance.hash[])"), qr/55000.*The path given does not show/s, 'not by any path');
+is(psql('globex', $evidence), 'checkpoint|acme|3|3|t|t|trusted', 'evidence that was decided about changes nothing');
 forget('globex', 'size = 4');
 show_note('globex', 'acme', $cp3);
+
+# the same by a request, where no bundle was merged
+sub request { my ($note, $old) = @_; return fails('globex', "SELECT provenance.cosign_request(E'old $old\\n\\n' || '$note')"); }
+psql('globex', q{SET session_replication_role = replica; DELETE FROM provenance.fork_record});
+like(request($fork3, 3), qr/55000.*HINT:  The view provenance.fork_evidence has the evidence/s, 'a request of another log of the same size');
+is(psql('globex', $evidence), 'checkpoint|acme|3|3|t|f|forked', 'leaves the evidence');
+psql('globex', q{SELECT provenance.resolve_fork('acme', 'a test'); SET session_replication_role = replica; DELETE FROM provenance.fork_record});
+forget('globex', 'size = 3');
+like(request($fork3, 3), qr/55000.*At size 3 another root was cosigned.*fork_evidence/s, 'the same against what was cosigned alone');
+is(psql('globex', $evidence), 'checkpoint|acme|3|3|t|f|forked', 'leaves the evidence');
+psql('globex', q{SELECT provenance.resolve_fork('acme', 'a test'); SET session_replication_role = replica; DELETE FROM provenance.fork_record});
+show_note('globex', 'acme', $cp3);
+like(fails('globex', "BEGIN; SELECT provenance.set_pseudonym_key('acme', NULL); SELECT provenance.cosign_request(E'old 3\\n\\n' || '$fork3')"),
+	qr/55000.*holds a lock that the worker needs.*HINT:  Commit or roll back first/s, 'in a transaction that changes partners: later');
 psql('globex', q{SET session_replication_role = replica; UPDATE provenance.partner_registry SET state = 'forked'});
 like(fails('globex', "SELECT provenance.cosign('acme')"), qr/55000.*It has signed two logs/s, 'a partner that is known to have forked');
 psql('globex', q{SET session_replication_role = replica; UPDATE provenance.partner_registry SET state = 'trusted'});
