@@ -12,6 +12,8 @@
 #   make bench, make bench-long       measurements
 #   make stress [STRESS_SECONDS=600] [STRESS_SEED=...]   random changes from
 #                                     many sessions, against a model
+#   make freeze                       keeps this version's extension script for
+#                                     good, at its release; test/upgrade/freeze.sh
 #
 # check, demo and bench install what they miss from Debian's packages, after
 # saying so (test/lib/require.sh). The extension's version stands in
@@ -20,7 +22,7 @@
 TOPDIR := $(patsubst %/,%,$(dir $(abspath $(lastword $(MAKEFILE_LIST)))))
 
 # Goals that bring their own PostgreSQL or need none: without PGXS.
-DRIVERS = check check-versions check-cassert demo bench bench-long stress core-check
+DRIVERS = check check-versions check-cassert demo bench bench-long stress core-check freeze
 
 ifneq (,$(filter $(DRIVERS),$(MAKECMDGOALS)))
 
@@ -46,6 +48,9 @@ bench bench-long:
 
 stress:
 	@$(TOPDIR)/test/lib/stress.sh
+
+freeze:
+	@$(TOPDIR)/test/upgrade/freeze.sh
 
 core-check:
 	$(MAKE) -C $(TOPDIR)/test/core check

@@ -1,0 +1,249 @@
+# The extension script and its upgrades. A released version's script is frozen in
+# test/upgrade (make freeze). What the parts in src/sql give now is the frozen
+# script of this version, to the byte, or else another version; and each frozen
+# version, upgraded by the deltas with a log in it, has the catalogs of a fresh
+# install, verifies, and goes on.
+#
+# The same is done with a next version made up here, so that the mechanism works
+# before it is needed: a delta that says all, and one for each thing that can be
+# forgotten, which must be noticed. All of it happens in a private copy of the
+# server, since versions are files of its share folder.
+use strict;
+use warnings;
+use Cwd qw(abs_path);
+use File::Basename;
+use File::Copy;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $top = dirname(dirname(dirname(abs_path($0))));
+
+sub slurp_all { return join '', map { slurp_file($_) } @_; }
+
+sub output
+{
+	my $text = `@_`;
+	$? == 0 or die "@_ failed\n";
+	chomp $text;
+	return $text;
+}
+
+# --- the scripts ------------------------------------------------------------------
+
+my ($version) = slurp_file("$top/provenance.control") =~ /^default_version\s*=\s*'([^']+)'/m;
+
+# What the parts of a tree give; and what has changed of a version that is frozen there.
+sub assemble { return slurp_all(sort glob "$_[0]/src/sql/[0-9][0-9]_*.sql"); }
+sub changed
+{
+	my ($tree, $v) = @_;
+	my $file = "$tree/test/upgrade/provenance--$v.sql";
+	return -e $file && slurp_file($file) ne assemble($tree) ? "src/sql gives another script than $file" : '';
+}
+
+my $assembled = assemble($top);
+my %frozen = map { basename($_) =~ /^provenance--(.+)\.sql$/ ? ($1 => slurp_file($_)) : () } glob "$top/test/upgrade/provenance--*.sql";
+my %delta = map { basename($_) => slurp_file($_) } glob "$top/src/sql/provenance--*--*.sql";
+
+cmp_ok(length $assembled, '>', 50000, 'the script is put together from its parts');
+is(changed($top, $version), '', "version $version: what is frozen is what the parts give")
+  or diag('name another default_version in provenance.control, and write src/sql/provenance--<from>--<to>.sql');
+(my $format = slurp_file("$top/doc/format.md")) =~ s/<!--.*?-->//gs;
+like($format,
+	%frozen ? qr/^\*\*Status: stable\.\*\*/m : qr/^\*\*Status: not frozen\.\*\*/m,
+	'doc/format.md says ' . (%frozen ? 'that version 1 is stable' : 'that nothing is frozen yet'));
+
+# "make freeze", in a copy: writes the script once, and never again.
+my $tmp = PostgreSQL::Test::Utils::tempdir_short;
+mkdir "$tmp/tree";
+system("cd '$top' && cp -r --parents Makefile provenance.control src/sql test/upgrade doc/format.md test/lib '$tmp/tree'") == 0
+  or die "cannot copy\n";
+unlink "$tmp/tree/test/upgrade/provenance--$version.sql";
+command_ok([ 'make', '-s', '-C', "$tmp/tree", 'freeze' ], 'make freeze');
+is(slurp_file("$tmp/tree/test/upgrade/provenance--$version.sql"), $assembled, 'writes the assembled script');
+is(changed("$tmp/tree", $version), '', 'nothing has changed of it');
+append_to_file("$tmp/tree/src/sql/00_head.sql", "\n-- changed\n");
+like(changed("$tmp/tree", $version), qr/gives another script/, 'a part that changes is found out');
+command_fails_like([ 'make', '-s', '-C', "$tmp/tree", 'freeze' ], qr/is there, and stays/, 'a second time it refuses');
+is(slurp_file("$tmp/tree/test/upgrade/provenance--$version.sql"), $assembled, 'and has not touched it');
+
+# --- a server with more versions --------------------------------------------------
+
+my $pg_config = output("$top/test/lib/private-pg.sh \"\$(command -v pg_config)\" $tmp/pg");
+my $library = output('pg_config --pkglibdir') . '/provenance.so';
+my $extension = output("$pg_config --sharedir") . '/extension';
+
+symlink $library, output("$pg_config --pkglibdir") . '/provenance.so' or die "symlink: $!\n";
+copy("$top/provenance.control", "$extension/provenance.control") or die "copy: $!\n";
+
+sub install
+{
+	my ($name, $text) = @_;
+	open my $out, '>', "$extension/provenance--$name.sql" or die "$name: $!\n";
+	print $out $text;
+	close $out;
+}
+
+my $next = "$version.next";
+my $addition = slurp_file("$top/test/upgrade/next.sql");
+install($_, $frozen{$_}) foreach keys %frozen;
+install($version, $assembled);
+copy("$top/src/sql/$_", "$extension/$_") or die "copy: $!\n" foreach keys %delta;
+install($next, $assembled . $addition);
+install("$version--$next", $addition);
+
+my $node = PostgreSQL::Test::Cluster->new('upgrade', install_path => dirname(output("$pg_config --bindir")));
+$node->init;
+$node->append_conf('postgresql.conf', "fsync = off\nmax_worker_processes = 16\n");
+$node->start;
+
+# sql, database
+sub psql { return $node->safe_psql($_[1] // 'postgres', $_[0]); }
+
+# setup() and tag() grant what the script does not.
+sub database
+{
+	my ($name, $v, $with_log) = @_;
+	psql("CREATE DATABASE \"$name\"");
+	psql("CREATE EXTENSION provenance VERSION '$v'", $name);
+	psql("SELECT provenance.setup('$name.example'); CREATE TABLE tagged (id int PRIMARY KEY); SELECT provenance.tag('tagged')", $name)
+	  if $with_log;
+	return $name;
+}
+
+my $catalog_query = slurp_file("$top/test/upgrade/catalog.sql");
+sub catalog { return psql($catalog_query, @_); }
+
+# Lines of one and not of the other, marked with - and +.
+sub differences
+{
+	my ($from, $to) = @_;
+	my %from = map { $_ => 1 } split /\n/, $from;
+	my %to = map { $_ => 1 } split /\n/, $to;
+	return join "\n", (map { "- $_" } grep { !$to{$_} } sort keys %from), (map { "+ $_" } grep { !$from{$_} } sort keys %to);
+}
+
+my %fresh;
+sub fresh
+{
+	my ($v, $with_log) = @_;
+	return $fresh{"$v @{[ $with_log ? 'log' : '' ]}"} //= catalog(database('fresh-' . scalar(keys %fresh), $v, $with_log));
+}
+
+cmp_ok(scalar(split /\n/, fresh($version)), '>', 1000, 'the description of the catalogs is long');
+like(fresh($version), qr/^\Q$_\E/m, "it has: $_")
+  foreach ('member table provenance.entry', 'column provenance.entry.changed_at: 3 timestamp with time zone not null',
+	'constraint entry_pkey of provenance.entry: PRIMARY KEY (xid, seq)', 'function provenance.seal()',
+	'operator provenance.=(provenance.hash,provenance.hash)', 'cast from bytea to provenance.hash',
+	'event trigger provenance_guard_end', 'dumped: provenance.entry', 'rule _RETURN of provenance.status',
+	'initial privileges of view provenance.status', 'comment on view provenance.status',
+	'type provenance.inbox_line', 'sequence provenance.entry_seq');
+is(catalog(database('again', $version)), fresh($version), 'it is the same for two installs');
+
+# --- upgrades ---------------------------------------------------------------------
+
+my $n = 0;
+
+# Upgrades a database with a log in it from one version to another.
+sub upgrade
+{
+	my ($from, $to) = @_;
+	my $db = database('log-' . ++$n, $from, 1);
+	my $what = "from $from to $to";
+
+	psql(<<SQL, $db);
+	CREATE SCHEMA crm;
+	CREATE TABLE crm.contact (id int PRIMARY KEY, email text, note text);
+	CREATE TABLE crm.event (id int PRIMARY KEY, note text) PARTITION BY RANGE (id);
+	CREATE TABLE crm.event_0 PARTITION OF crm.event FOR VALUES FROM (0) TO (100);
+	INSERT INTO crm.contact SELECT i, 'p' || i || '\@mail.example', 'there before' FROM generate_series(1, 20) i;
+	SELECT provenance.tag('crm.contact', subject => 'email'), provenance.tag('crm.event');
+	INSERT INTO crm.event SELECT i, 'x' FROM generate_series(1, 30) i;
+	UPDATE crm.contact SET note = 'changed' WHERE id % 2 = 0;
+	DELETE FROM crm.contact WHERE id % 5 = 0;
+	SELECT provenance.seal();
+	UPDATE crm.event SET note = 'y' WHERE id < 10;
+	SELECT provenance.seal();
+SQL
+	my $vkey = psql('SELECT provenance.verifier_key()', $db);
+	my $kept = psql('SELECT note FROM provenance.checkpoint_note ORDER BY size DESC LIMIT 1', $db);
+	my @proofs = map { [ $_, psql("SELECT provenance.prove($_)", $db), psql("SELECT provenance.leaf($_)", $db) ] } (1, 25, 60);
+	my $disclosed = psql('SELECT provenance.disclose(25)', $db);
+	my $history = psql(q{SELECT * FROM provenance.history('crm.contact', 2)}, $db);
+	psql("UPDATE crm.contact SET note = 'not sealed when upgraded' WHERE id = 1", $db);
+
+	psql("ALTER EXTENSION provenance UPDATE TO '$to'", $db);
+
+	is(psql(q{SELECT extversion FROM pg_extension WHERE extname = 'provenance'}, $db), $to, "$what: upgraded");
+	is(differences(catalog($db), fresh($to, 1)), '', "$what: the catalogs are those of a fresh install");
+	is(psql('SELECT * FROM provenance.verify()', $db), '', "$what: intact");
+	is(psql(q{SELECT * FROM provenance.history('crm.contact', 2)}, $db), $history, "$what: history as before");
+	foreach (@proofs)
+	{
+		my ($seq, $proof, $leaf) = @$_;
+		is(psql("SELECT provenance.verify_inclusion('$proof', '$leaf', '$vkey')", $db), 't', "$what: the proof of $seq from before verifies");
+		is(psql("SELECT provenance.leaf($seq)", $db), $leaf, "$what: the leaf of $seq is the same");
+	}
+	cmp_ok(psql("SELECT count(*) FROM provenance.verify_disclosure('$disclosed', '$vkey')", $db), '>', 3, "$what: a disclosure from before verifies");
+	psql(q{INSERT INTO crm.contact VALUES (100, 'new@mail.example', 'after'); UPDATE crm.event SET note = 'z' WHERE id = 7; SELECT provenance.seal()}, $db);
+	is(psql('SELECT pending FROM provenance.status', $db), 0, "$what: sealing goes on");
+	is(psql("SELECT * FROM provenance.verify_checkpoint('$kept')", $db), '', "$what: a checkpoint kept from before holds");
+	is(psql('SELECT * FROM provenance.verify()', $db), '', "$what: intact with what was written after");
+	return $db;
+}
+
+upgrade($_, $version) foreach grep { $_ ne $version } sort keys %frozen;
+my $upgraded = upgrade($version, $next);
+is(psql('SELECT provenance.next_function(41)', $upgraded), 42, 'what the next version added works');
+is(psql(q{SELECT count(*) FROM provenance.next_table}, $upgraded), 0, 'so does its table');
+
+# --- what a delta forgets ----------------------------------------------------------
+
+isnt(fresh($version), fresh($next), 'the next version differs from this one');
+my @forgotten = (
+	[ 'nothing', qr/^$/, sub { } ],
+	[ 'a function', qr/^\+ member function provenance\.next_function/m, sub { s/^CREATE FUNCTION next_function.*?;$//ms; s/^.* FUNCTION next_function.*$//mg } ],
+	[ 'a line of a function', qr/^\+ function provenance\.next_function.*SELECT a \+ 1/m, sub { s/\+ 1/+ 2/ } ],
+	[ 'a REVOKE', qr/^\+ function provenance\.next_function/m, sub { s/^REVOKE.*$//m } ],
+	[ 'a comment', qr/^\+ comment on function provenance\.next_function/m, sub { s/^COMMENT ON FUNCTION next.*$//m } ],
+	[ 'PARALLEL SAFE', qr/^\+ function provenance\.next_function/m, sub { s/PARALLEL SAFE// } ],
+	[ 'search_path', qr/^\+ function provenance\.next_function/m, sub { s/SET search_path = \S+// } ],
+	[ 'a column', qr/^\+ column provenance\.next_table\.b/m, sub { s/b text [^\n]*\n// ; s/^CREATE INDEX.*$//m } ],
+	[ 'a NOT NULL', qr/^\+ column provenance\.next_table\.b: 2 text not null/m, sub { s/b text NOT NULL/b text/ } ],
+	[ 'a default', qr/^\+ column provenance\.next_table\.b.*default/m, sub { s/DEFAULT 'x'// } ],
+	[ 'a constraint', qr/^\+ constraint next_table_b_check/m, sub { s/CHECK \(b <> ''\)// } ],
+	[ 'an index', qr/^\+ index provenance\.next_table_b_idx/m, sub { s/^CREATE INDEX.*$//m } ],
+	[ 'a fillfactor', qr/^\+ relation provenance\.next_table.*fillfactor/m, sub { s/WITH \(fillfactor = 70\)// } ],
+	[ 'what pg_dump takes', qr/^\+ dumped: provenance\.next_table/m, sub { s/^SELECT pg_catalog.pg_extension_config_dump.*$//m } ],
+	[ 'which rows pg_dump takes', qr/^\+ dumped: provenance\.next_table WHERE a > 1/m, sub { s/WHERE a > 1// } ],
+	[ 'a trigger', qr/^\+ trigger next_trigger/m, sub { s/^CREATE TRIGGER.*$//m; s/^ALTER TABLE next_table ENABLE.*$//m } ],
+	[ 'when a trigger fires', qr/^\+ trigger next_trigger.*A$/m, sub { s/^ALTER TABLE next_table ENABLE.*$//m } ],
+	[ 'a condition of a view', qr/^\+ rule _RETURN of provenance\.next_view/m, sub { s/ WHERE t\.a > 0// } ],
+	[ 'a GRANT', qr/^\+ relation provenance\.next_view/m, sub { s/^GRANT.*$//m } ],
+	[ 'a value of an enum', qr/^\+ type provenance\.next_state/m, sub { s/, 'third'// } ],
+	[ 'an operator', qr/^\+ member operator provenance\.~~~/m, sub { s/^CREATE OPERATOR ~~~.*$//m } ],
+	[ 'a commutator', qr/^\+ operator provenance\.~~~/m, sub { s/, COMMUTATOR = ~~~// } ],
+	[ 'a cast', qr/^\+ cast from/m, sub { s/^CREATE CAST.*$//m } ],
+	[ 'to change what was there', qr/^\+ function provenance\.verify_table\(regclass\)/m, sub { s/^ALTER FUNCTION verify_table.*$//m } ],
+	[ 'to change a comment', qr/^\+ comment on view provenance\.status/m, sub { s/^COMMENT ON VIEW status.*$//m } ],
+	[ 'to drop what is not there any more', qr/^- member function provenance\.next_leftover/m, sub { $_ .= "CREATE FUNCTION next_leftover() RETURNS int LANGUAGE sql AS 'SELECT 1';\n" } ],
+);
+foreach my $case (@forgotten)
+{
+	my ($what, $expected, $spoil) = @$case;
+	my $v = "$version.forgets" . ++$n;
+	my $same = $what eq 'nothing';
+
+	local $_ = $addition;
+	$spoil->();
+	cmp_ok($_, $same ? 'eq' : 'ne', $addition, "a delta that forgets $what");
+	install("$version--$v", $_);
+	my $db = database("forgets-$n", $version);
+	psql("ALTER EXTENSION provenance UPDATE TO '$v'", $db);
+	like(differences(catalog($db), fresh($next)), $expected, $same ? 'is complete' : 'is found out');
+	psql("DROP DATABASE \"$db\" WITH (FORCE)");
+}
+
+$node->stop('fast');
+done_testing();
