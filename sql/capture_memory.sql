@@ -33,16 +33,16 @@ SELECT count(*) FROM provenance.entry;
 -- The server itself keeps something for each (combo command ids, finished
 -- subtransactions, which columns an event was of): an untagged table beside
 -- tells how much, but for the queue of trigger events, which it has none of.
-CREATE TABLE untagged AS SELECT id, n FROM wide WHERE id <= 100;
+CREATE TABLE untagged AS SELECT id, n FROM wide WHERE id < 1000;
 ALTER TABLE untagged ADD PRIMARY KEY (id);
 CREATE PROCEDURE many(target regclass, how text) LANGUAGE plpgsql AS $$
 BEGIN
 	FOR i IN 1..CASE how WHEN 'transaction' THEN 100000 ELSE 20000 END LOOP
 		IF how = 'transaction' THEN
-			EXECUTE format('UPDATE %s SET n = $1 WHERE id = $2', target) USING i, 1 + i % 100;
+			EXECUTE format('UPDATE %s SET n = $1 WHERE id = $2', target) USING i, 1 + i % 999;
 		ELSE
 			BEGIN
-				EXECUTE format('UPDATE %s SET n = $1 WHERE id = $2', target) USING i, 1 + i % 100;
+				EXECUTE format('UPDATE %s SET n = $1 WHERE id = $2', target) USING i, 1 + i % 999;
 				IF i % 2 = 0 THEN
 					RAISE division_by_zero;
 				END IF;
@@ -58,7 +58,7 @@ END $$;
 CREATE PROCEDURE transactions(target regclass) LANGUAGE plpgsql AS $$
 BEGIN
 	FOR i IN 1..20000 LOOP
-		EXECUTE format('UPDATE %s SET n = $1 WHERE id = $2', target) USING i, 1 + i % 100;
+		EXECUTE format('UPDATE %s SET n = $1 WHERE id = $2', target) USING i, 1 + i % 999;
 		COMMIT;
 		IF i IN (1000, 2000, 20000) THEN
 			INSERT INTO crm.measured SELECT 'transactions ' || target::text, i, sum(total_bytes) FROM pg_backend_memory_contexts;
