@@ -31,7 +31,7 @@
 #include "types/types.h"
 #include "verify/verify.h"
 
-typedef struct LogKeys
+struct LogKeys
 {
 	Verify	   *v;
 	int			n;
@@ -40,7 +40,7 @@ typedef struct LogKeys
 	int64	   *sizes;			/* since_size */
 	char	  **vkeys;
 	bool	   *recorded;		/* by an entry: a handover, or a new incarnation */
-} LogKeys;
+};
 
 typedef struct NoteKeys
 {
@@ -347,6 +347,56 @@ check_note(Verify *v, LogKeys *keys, CheckpointRef *ref)
 	return true;
 }
 
+LogKeys *
+verify_log_keys(Verify *v)
+{
+	LogKeys    *keys = read_keys(v);
+
+	check_recorded(v, keys);
+	return keys;
+}
+
+typedef struct StoredRoot
+{
+	Verify	   *v;
+	uint64		size;
+	bool		good;
+	pv_hash		root;
+} StoredRoot;
+
+static void
+read_stored_root(void *arg)
+{
+	StoredRoot *task = arg;
+	pv_frontier f;
+
+	if (pv_frontier_load(&f, prov_log_tree(task->v->prev_log), task->size) != PV_OK)
+		return;
+	prov_check(pv_frontier_root(&f, prov_hasher(), &task->root));
+	task->good = true;
+}
+
+void
+verify_checkpoint_row(Verify *v, LogKeys *keys, int32 incarnation, int64 size)
+{
+	CheckpointRef ref = {.size = size, .incarnation = incarnation};
+	StoredRoot	stored = {.v = v};
+	char	   *object = psprintf("checkpoint " INT64_FORMAT, size);
+
+	if (v->identity == NULL || !check_note(v, keys, &ref))
+		return;
+	stored.size = (uint64) ref.size;
+	if (ref.size > v->log_size)
+		verify_finding(v, "checkpoint_beyond_log", SEV_ERROR, object, -1, -1,
+					   "The checkpoint has " INT64_FORMAT " leaves, the log only " INT64_FORMAT ": its tail is gone.",
+					   ref.size, v->log_size);
+	else if (!verify_try(v, read_stored_root, &stored))
+		verify_finding(v, "unreadable", SEV_ERROR, object, -1, -1, "The tree cannot be read: %s", v->fault);
+	else if (!stored.good || !pv_hash_equal(&stored.root, &ref.root))
+		verify_finding(v, "root_differs", SEV_ERROR, object, -1, -1,
+					   "The stored hashes do not give the root of this signed checkpoint.");
+}
+
 CheckpointRef *
 verify_checkpoints(Verify *v, int64 since_size, int64 *n)
 {
@@ -358,8 +408,7 @@ verify_checkpoints(Verify *v, int64 since_size, int64 *n)
 	*n = 0;
 	if (v->identity == NULL)
 		return NULL;
-	keys = read_keys(v);
-	check_recorded(v, keys);
+	keys = verify_log_keys(v);
 	if (!verify_try(v, collect_notes, &notes))
 		verify_finding(v, "unreadable", SEV_ERROR, "checkpoint_note", -1, -1,
 					   "The checkpoints cannot be read: %s", v->fault);

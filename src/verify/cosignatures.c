@@ -150,6 +150,20 @@ row_fault(const Row *row)
 }
 
 void
+verify_cosignature_at(Verify *v, const ItemPointerData *tid)
+{
+	Row			row = {.v = v, .tid = *tid};
+	char	   *fault;
+
+	if (!verify_try(v, fetch_row, &row))
+		verify_finding(v, "unreadable", SEV_ERROR, "checkpoint_cosignature", -1, -1,
+					   "A cosignature cannot be read: %s", v->fault);
+	else if (row.found && (fault = row_fault(&row)) != NULL)
+		verify_finding(v, "cosignature_invalid", SEV_ERROR, psprintf("checkpoint " INT64_FORMAT, row.size), -1, -1,
+					   "%s", fault);
+}
+
+void
 verify_cosignatures(Verify *v, int64 since_size)
 {
 	Refs		refs = {.v = v, .since_size = since_size};
@@ -161,15 +175,8 @@ verify_cosignatures(Verify *v, int64 since_size)
 	for (int64 i = 0; i < refs.n; i++)
 	{
 		MemoryContext old = MemoryContextSwitchTo(v->tmp);
-		Row			row = {.v = v, .tid = refs.tids[i]};
-		char	   *fault;
 
-		if (!verify_try(v, fetch_row, &row))
-			verify_finding(v, "unreadable", SEV_ERROR, "checkpoint_cosignature", -1, -1,
-						   "A cosignature cannot be read: %s", v->fault);
-		else if (row.found && (fault = row_fault(&row)) != NULL)
-			verify_finding(v, "cosignature_invalid", SEV_ERROR, psprintf("checkpoint " INT64_FORMAT, row.size), -1, -1,
-						   "%s", fault);
+		verify_cosignature_at(v, &refs.tids[i]);
 		MemoryContextSwitchTo(old);
 		MemoryContextReset(v->tmp);
 		verify_progress(v, i + 1);

@@ -144,6 +144,14 @@ verify_countersignatures(Verify *v, bool all, int32 table_id)
 }
 
 void
+verify_countersignature_row(Verify *v, HeapTuple tup)
+{
+	SignatureTask task = {.v = v, .all = true, .seq = -1};
+
+	check_one(&task, tup);
+}
+
+void
 verify_countersignatures_of(Verify *v, const ProvEntry *entry)
 {
 	SignatureTask task = {.v = v, .table_id = entry->table_id, .seq = entry->seq};

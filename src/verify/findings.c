@@ -50,13 +50,9 @@ read_log_size(void *arg)
 	v->log_size = prov_log_size(v->log);
 }
 
-Verify *
-verify_begin(FunctionCallInfo fcinfo)
+static Verify *
+begin(Verify *v)
 {
-	Verify	   *v = palloc0(sizeof(Verify));
-
-	InitMaterializedSRF(fcinfo, 0);
-	v->rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
 	v->cxt = CurrentMemoryContext;
 	v->tmp = AllocSetContextCreate(v->cxt, "provenance verification, batch", ALLOCSET_DEFAULT_SIZES);
 	v->shape_cxt = AllocSetContextCreate(v->cxt, "provenance verification, shapes", ALLOCSET_DEFAULT_SIZES);
@@ -64,9 +60,6 @@ verify_begin(FunctionCallInfo fcinfo)
 	v->snapshot = RegisterSnapshot(GetActiveSnapshot());
 	v->log = prov_log_open(v->snapshot);
 	v->prev_log = prov_log_open(v->snapshot);
-	v->progress = prov_progress_begin();
-	v->next_notice = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), FIRST_NOTICE_MS);
-
 	v->usable = verify_ledger_usable(v);
 	if (!v->usable)
 		return v;
@@ -77,6 +70,29 @@ verify_begin(FunctionCallInfo fcinfo)
 	return v;
 }
 
+Verify *
+verify_begin(FunctionCallInfo fcinfo)
+{
+	Verify	   *v = palloc0(sizeof(Verify));
+
+	InitMaterializedSRF(fcinfo, 0);
+	v->rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	v->progress = prov_progress_begin();
+	v->next_notice = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), FIRST_NOTICE_MS);
+	return begin(v);
+}
+
+Verify *
+verify_begin_worker(void (*report) (Verify *v, const char *code, const char *severity, const char *object,
+									int64 seq, int64 leaf, const char *message))
+{
+	Verify	   *v = palloc0(sizeof(Verify));
+
+	v->report = report;
+	v->next_notice = DT_NOEND;
+	return begin(v);
+}
+
 void
 verify_end(Verify *v)
 {
@@ -84,7 +100,7 @@ verify_end(Verify *v)
 	prov_log_close(v->log);
 	UnregisterSnapshot(v->snapshot);
 	prov_progress_end(v->progress);
-	if (v->doing != NULL)
+	if (v->doing != NULL && v->report == NULL)
 		pgstat_report_activity(STATE_RUNNING, debug_query_string);
 }
 
@@ -108,6 +124,13 @@ verify_finding(Verify *v, const char *code, const char *severity, const char *ob
 			enlargeStringInfo(&message, needed);
 	} while (needed > 0);
 
+	v->findings++;
+	if (v->report != NULL)
+	{
+		v->report(v, code, severity, object, seq, leaf, message.data);
+		pfree(message.data);
+		return;
+	}
 	values[0] = CStringGetTextDatum(code);
 	values[1] = CStringGetTextDatum(severity);
 	values[2] = CStringGetTextDatum(object);
@@ -117,7 +140,6 @@ verify_finding(Verify *v, const char *code, const char *severity, const char *ob
 	nulls[4] = leaf < 0;
 	values[5] = CStringGetTextDatum(message.data);
 	tuplestore_putvalues(v->rsinfo->setResult, v->rsinfo->setDesc, values, nulls);
-	v->findings++;
 
 	pfree(message.data);
 	pfree(DatumGetPointer(values[0]));
@@ -197,6 +219,8 @@ verify_progress(Verify *v, int64 done)
 	char	   *text;
 
 	CHECK_FOR_INTERRUPTS();
+	if (v->tick != NULL)
+		v->tick(v);
 	v->done = done;
 	prov_progress_done(v->progress, done);
 	now = GetCurrentTimestamp();

@@ -293,7 +293,7 @@ check_leaf(LogScan *s, LeafItem *item)
 		check_predecessor(s, item);
 	if (!item->have)
 	{
-		if (!item->unreadable && s->o->roots)
+		if (!item->unreadable && (s->o->roots || s->o->piece))
 			verify_finding(v, "entry_missing", SEV_ERROR, psprintf("entry " INT64_FORMAT, item->ref.seq),
 						   item->ref.seq, leaf, "The log has a leaf for this entry, and the entry is not there.");
 	}
@@ -334,6 +334,13 @@ begin(LogScan *s, Verify *v, const LogScanOptions *o)
 	s->log_size = v->log_size;
 }
 
+static void
+report_gap(Verify *v, int64 from, int64 to)
+{
+	verify_finding(v, "leaf_missing", SEV_ERROR, psprintf("leaf " INT64_FORMAT, from), -1, from,
+				   INT64_FORMAT " leaves from this one on are missing.", to - from);
+}
+
 void
 verify_log_scan(Verify *v, const LogScanOptions *o)
 {
@@ -361,6 +368,8 @@ verify_log_scan(Verify *v, const LogScanOptions *o)
 		{
 			if (o->roots)
 				roots_gap(s, next, batch->first);
+			else if (o->piece)
+				report_gap(v, next, Min(batch->first, o->until));
 			s->ring_begin = batch->first;
 		}
 		for (i = 0; i < batch->n; i++)
@@ -379,6 +388,8 @@ verify_log_scan(Verify *v, const LogScanOptions *o)
 	}
 	if (o->roots)
 		roots_end(s, next);
+	else if (o->piece && next < o->until)
+		report_gap(v, next, o->until);
 	pfree(batch);
 	pfree(s->ring);
 	hash_destroy(s->overrides);

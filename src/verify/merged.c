@@ -22,6 +22,25 @@
 #include "verify/verify.h"
 
 static void
+check_leaf(Verify *v, ProvMergedCheck *check, HeapTuple tup)
+{
+	const char *fault = prov_merged_check(check, tup);
+	bool		isnull;
+
+	if (fault != NULL)
+		verify_finding(v, "merged_invalid", SEV_ERROR,
+					   prov_merged_object(DatumGetInt32(heap_getattr(tup, A_MLEAF_LOG, prov_tupdesc(PROV_MERGED_LEAF), &isnull)), v->snapshot),
+					   -1, prov_int64(tup, PROV_MERGED_LEAF, A_MLEAF_INDEX),
+					   "The merged entry is not what was merged: %s.", fault);
+}
+
+void
+verify_merged_row(Verify *v, HeapTuple tup)
+{
+	check_leaf(v, prov_merged_check_begin(v->snapshot), tup);
+}
+
+static void
 check_leaves(void *arg)
 {
 	Verify	   *v = arg;
@@ -35,14 +54,8 @@ check_leaves(void *arg)
 	while (HeapTupleIsValid(tup = prov_scan_next(&scan, ForwardScanDirection)))
 	{
 		MemoryContext old = MemoryContextSwitchTo(cxt);
-		const char *fault = prov_merged_check(check, tup);
-		bool		isnull;
 
-		if (fault != NULL)
-			verify_finding(v, "merged_invalid", SEV_ERROR,
-						   prov_merged_object(DatumGetInt32(heap_getattr(tup, A_MLEAF_LOG, prov_tupdesc(PROV_MERGED_LEAF), &isnull)), v->snapshot),
-						   -1, prov_int64(tup, PROV_MERGED_LEAF, A_MLEAF_INDEX),
-						   "The merged entry is not what was merged: %s.", fault);
+		check_leaf(v, check, tup);
 		MemoryContextSwitchTo(old);
 		MemoryContextReset(cxt);
 		verify_progress(v, ++n);
@@ -99,6 +112,12 @@ check_merge(Verify *v, HeapTuple tup)
 					   psprintf("%s/%s", TextDatumGetCString(values[A_MERGE_PARTNER - 1]), origin), -1, -1,
 					   "A bundle was merged under the checkpoint of size " INT64_FORMAT ", which is not kept any more, or has another root.",
 					   DatumGetInt64(values[A_MERGE_SIZE - 1]));
+}
+
+void
+verify_merge_row(Verify *v, HeapTuple tup)
+{
+	check_merge(v, tup);
 }
 
 static void

@@ -317,18 +317,46 @@ roots_begin(LogScan *s)
 typedef struct EntryTask
 {
 	LogScan    *s;
-	int64		floor;
-	Datum		snapshot;
-	bool		has_state;
 	int64		seen;
 } EntryTask;
 
-static void
-report_unsealable(LogScan *s, FullTransactionId xid, int64 seq)
+void
+verify_unsealable(Verify *v, FullTransactionId xid, int64 seq)
 {
-	verify_finding(s->v, "entry_unsealable", SEV_ERROR, psprintf("entry " INT64_FORMAT, seq), seq, -1,
+	verify_finding(v, "entry_unsealable", SEV_ERROR, psprintf("entry " INT64_FORMAT, seq), seq, -1,
 				   "The entry is not in the log, and the sealer has been past transaction " UINT64_FORMAT
 				   ": it was put in later, or its leaf was taken away.", U64FromFullTransactionId(xid));
+}
+
+void
+verify_seal_past(Verify *v, SealPast *out)
+{
+	HeapTuple	state = prov_fetch1(PROV_SEAL_STATE, Int32GetDatum(1), v->snapshot);
+	ProvSealState decoded;
+
+	memset(out, 0, sizeof(*out));
+	out->floor = -1;
+	/* a restored or copied database: the state is another one's until the sealer has been here */
+	prov_seal_state(v->snapshot, &decoded);
+	out->foreign = decoded.exists && prov_fresh_start(&decoded);
+	if (HeapTupleIsValid(state))
+	{
+		TupleDesc	desc = prov_tupdesc(PROV_SEAL_STATE);
+		bool		null_floor,
+					null_snapshot;
+		Datum		floor = heap_getattr(state, A_SEAL_FLOOR, desc, &null_floor);
+
+		out->snapshot = heap_getattr(state, A_SEAL_SNAPSHOT, desc, &null_snapshot);
+		out->floor = null_floor ? -1 : DatumGetInt64(floor);
+		out->known = !null_snapshot;
+	}
+}
+
+bool
+verify_still_to_come(const SealPast *past, FullTransactionId xid, int64 seq)
+{
+	return seq > past->floor &&
+		!DatumGetBool(DirectFunctionCall2(pg_visible_in_snapshot, FullTransactionIdGetDatum(xid), past->snapshot));
 }
 
 /* Every entry is in the log, or still to come. */
@@ -338,27 +366,13 @@ scan_entries(void *arg)
 	EntryTask  *task = arg;
 	LogScan    *s = task->s;
 	TupleDesc	desc = prov_tupdesc(PROV_ENTRY);
-	HeapTuple	state = prov_fetch1(PROV_SEAL_STATE, Int32GetDatum(1), s->v->snapshot);
-	ProvSealState decoded;
+	SealPast	past;
 	ProvScan	scan;
 	HeapTuple	tup;
 
-	/* a restored or copied database: the state is another one's until the sealer has been here */
-	prov_seal_state(s->v->snapshot, &decoded);
-	if (decoded.exists && prov_fresh_start(&decoded))
+	verify_seal_past(s->v, &past);
+	if (past.foreign)
 		return;
-	if (HeapTupleIsValid(state))
-	{
-		TupleDesc	state_desc = prov_tupdesc(PROV_SEAL_STATE);
-		bool		null_floor,
-					null_snapshot;
-		Datum		floor = heap_getattr(state, A_SEAL_FLOOR, state_desc, &null_floor);
-
-		task->snapshot = heap_getattr(state, A_SEAL_SNAPSHOT, state_desc, &null_snapshot);
-		task->floor = null_floor ? -1 : DatumGetInt64(floor);
-		task->has_state = !null_snapshot;
-	}
-
 	prov_scan_begin(&scan, PROV_ENTRY, InvalidOid, s->v->snapshot, 0, NULL);
 	while (HeapTupleIsValid(tup = prov_scan_next(&scan, ForwardScanDirection)))
 	{
@@ -371,16 +385,11 @@ scan_entries(void *arg)
 			verify_progress(s->v, task->seen);
 		if (null_xid || null_seq || bitmap_test(s->sealed, DatumGetInt64(seq)))
 			continue;
-		if (!task->has_state)
-		{
-			/* no state: all of it is still to come, unless there are leaves */
-			if (s->stored.size == 0)
-				continue;
-		}
-		else if (DatumGetInt64(seq) > task->floor &&
-				 !DatumGetBool(DirectFunctionCall2(pg_visible_in_snapshot, xid, task->snapshot)))
+		/* no state: all of it is still to come, unless there are leaves */
+		if (past.known ? verify_still_to_come(&past, DatumGetFullTransactionId(xid), DatumGetInt64(seq)) :
+			s->stored.size == 0)
 			continue;
-		report_unsealable(s, DatumGetFullTransactionId(xid), DatumGetInt64(seq));
+		verify_unsealable(s->v, DatumGetFullTransactionId(xid), DatumGetInt64(seq));
 	}
 	prov_scan_end(&scan);
 }
@@ -391,28 +400,34 @@ typedef struct SurplusTask
 	int64		size;
 } SurplusTask;
 
+void
+verify_node_place(Verify *v, HeapTuple node, int64 size)
+{
+	TupleDesc	desc = prov_tupdesc(PROV_TREE_NODE);
+	bool		null_level,
+				null_index;
+	int			level = DatumGetInt16(heap_getattr(node, A_NODE_LEVEL, desc, &null_level));
+	int64		index = DatumGetInt64(heap_getattr(node, A_NODE_INDEX, desc, &null_index));
+
+	if (null_level || null_index || level < 1 || level > 7 || index < 0 ||
+		index >= size >> (level * PV_TILE_HEIGHT))
+		verify_finding(v, "tile_differs", SEV_ERROR, psprintf("tree_node %d/" INT64_FORMAT, level, index), -1, -1,
+					   "A hash of the tree stands where the log has none.");
+}
+
 /* Hashes of the tree beyond what the log's size gives. */
 static void
 scan_surplus(void *arg)
 {
 	SurplusTask *task = arg;
-	TupleDesc	desc = prov_tupdesc(PROV_TREE_NODE);
 	ProvScan	scan;
 	HeapTuple	tup;
 
 	prov_scan_begin(&scan, PROV_TREE_NODE, InvalidOid, task->s->v->snapshot, 0, NULL);
 	while (HeapTupleIsValid(tup = prov_scan_next(&scan, ForwardScanDirection)))
 	{
-		bool		null_level,
-					null_index;
-		int			level = DatumGetInt16(heap_getattr(tup, A_NODE_LEVEL, desc, &null_level));
-		int64		index = DatumGetInt64(heap_getattr(tup, A_NODE_INDEX, desc, &null_index));
-
 		CHECK_FOR_INTERRUPTS();
-		if (null_level || null_index || level < 1 || level > 7 || index < 0 ||
-			index >= task->size >> (level * PV_TILE_HEIGHT))
-			verify_finding(task->s->v, "tile_differs", SEV_ERROR, psprintf("tree_node %d/" INT64_FORMAT, level, index), -1, -1,
-						   "A hash of the tree stands where the log has none.");
+		verify_node_place(task->s->v, tup, task->size);
 	}
 	prov_scan_end(&scan);
 }
@@ -421,7 +436,7 @@ void
 roots_end(LogScan *s, int64 size)
 {
 	Verify	   *v = s->v;
-	EntryTask	entries = {.s = s, .floor = -1};
+	EntryTask	entries = {.s = s};
 	SurplusTask surplus = {s, size};
 
 	log_scan_settle(s, false);

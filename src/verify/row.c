@@ -225,7 +225,7 @@ walk_sealed(Walk *w)
 		verify_finding(v, "unreadable", SEV_ERROR, name, -1, -1, "The head of the row's chain cannot be read: %s", v->fault);
 		return;
 	}
-	while (w->leaf >= 0)
+	while (w->leaf >= 0 && !(w->any_state && verify_chain_ends(v, w->leaf)))
 	{
 		if (!verify_try(v, read_step, w))
 		{
@@ -266,6 +266,7 @@ walk_sealed(Walk *w)
 			}
 		}
 		w->leaf = w->ref.prev_leaf;
+		v->looked++;
 		verify_progress(v, ++n);
 	}
 }
@@ -340,7 +341,7 @@ walk_chain(Verify *v, TableState *state, const uint8 *id)
 	walk_sealed(w);
 	if (w->counts && !verify_try(v, walk_table_chain, w))
 		verify_finding(v, "unreadable", SEV_ERROR, state->name, -1, -1, "The events of the table cannot be read: %s", v->fault);
-	if (!verify_try(v, walk_unsealed, w))
+	if (verify_waits(v, state->table_id, id) && !verify_try(v, walk_unsealed, w))
 		verify_finding(v, "unreadable", SEV_ERROR, state->name, -1, -1,
 					   "The entries not yet in the log cannot be read: %s", v->fault);
 	if (w->erased > 0 && w->erase_entries == 0)

@@ -1,16 +1,13 @@
 /*
  * sample.c: verification under a time budget.
  *
- * Two kinds of pieces are drawn at random, in turns and none of them twice,
- * until the time is used or all are done: tiles of 256 leaves, each with its
- * entries, and with the path that binds it to the root of the newest
- * checkpoint; and blocks of tagged tables, each row with its chain from the
- * table of heads on. Names, triggers and shapes of all tagged tables are
- * looked at first, whatever the budget.
+ * Pieces (pieces.h) of each kind are drawn at random, in turns and none of them
+ * twice, until the time is used or all are done. Leaves and rows of tables have
+ * two turns of three, since most is in them. Names, triggers and shapes of all
+ * tagged tables are looked at first, whatever the budget.
  *
- * A NOTICE says what share was covered. What only the whole log shows is not
- * looked for: entries that are in no leaf, predecessors used twice, rows that
- * are gone from the table, checkpoints other than the newest.
+ * A piece is left in the middle when the time is over, and the walk along a long
+ * row chain too; it counts as done. A NOTICE says what share was covered.
  */
 #include "postgres.h"
 
@@ -19,9 +16,7 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
-#include "verify/verify.h"
-
-#define MANY_UNSEALED 2000		/* each row looks at those that wait */
+#include "verify/pieces.h"
 
 /* Numbers 0 .. n-1 in an order that looks random, without memory. */
 typedef struct Draw
@@ -31,14 +26,6 @@ typedef struct Draw
 	int64		next;
 	int64		stride;			/* prime to n */
 } Draw;
-
-typedef struct SampleTable
-{
-	TableState *state;
-	TableRows  *rows;
-	int64		first;			/* of its blocks, among all tables' */
-	int64		blocks;
-} SampleTable;
 
 static int64
 greatest_divisor(int64 a, int64 b)
@@ -77,151 +64,76 @@ draw(Draw *d, int64 *number)
 	return true;
 }
 
-typedef struct CountTask
+
+/* Leaves and rows come again after each of the other kinds. */
+static const PieceKind turns[] = {
+	PIECE_LEAVES, PIECE_ROWS, PIECE_ENTRIES,
+	PIECE_LEAVES, PIECE_ROWS, PIECE_HEADS,
+	PIECE_LEAVES, PIECE_ROWS, PIECE_CHECKPOINTS,
+	PIECE_LEAVES, PIECE_ROWS, PIECE_MERGED,
+	PIECE_LEAVES, PIECE_ROWS, PIECE_NODES,
+	PIECE_LEAVES, PIECE_ROWS, PIECE_MERGES,
+	PIECE_LEAVES, PIECE_ROWS, PIECE_COSIGNATURES,
+	PIECE_LEAVES, PIECE_ROWS, PIECE_COUNTERSIGNATURES,
+};
+
+/* "12 of 30 tiles of leaves (40 %), …" of all kinds that there are. */
+static char *
+coverage(const Draw *draws, const Pieces *p)
 {
-	Verify	   *v;
-	int64		n;
-} CountTask;
+	StringInfoData s;
+	int			kind;
 
-static void
-count_unsealed(void *arg)
-{
-	CountTask  *task = arg;
-
-	task->n = prov_unsealed_count(task->v->snapshot, MANY_UNSEALED, NULL);
-}
-
-typedef struct LeafTask
-{
-	Verify	   *v;
-	int64		leaf;
-	bool		found;
-	ProvLeafRef ref;
-} LeafTask;
-
-static void
-read_leaf(void *arg)
-{
-	LeafTask   *task = arg;
-
-	task->found = prov_log_leaf(task->v->log, task->leaf, &task->ref);
-}
-
-static void
-check_tile(Verify *v, int64 tile, int64 size)
-{
-	LogScanOptions options = {.images = true, .all_tables = true};
-	LeafTask	task = {.v = v, .leaf = tile * PV_TILE_WIDTH};
-
-	options.since_size = tile * PV_TILE_WIDTH;
-	options.until = Min(options.since_size + PV_TILE_WIDTH, size);
-	if (!verify_try(v, read_leaf, &task) || !task.found)
-		verify_finding(v, "leaf_missing", SEV_ERROR, psprintf("leaf " INT64_FORMAT, task.leaf), -1, task.leaf,
-					   "The leaf is missing, or its run does not decode.");
-	else if (verify_hash_in_tree(v, task.leaf, &task.ref.hash) == 0)
-		verify_finding(v, "tile_differs", SEV_ERROR, psprintf("tile " INT64_FORMAT, tile), -1, task.leaf,
-					   "The stored hashes of this tile, or those above it, do not lead to the root of the newest checkpoint.");
-	verify_log_scan(v, &options);
-}
-
-static void
-check_block(Verify *v, SampleTable *tables, int n, int64 block, TimestampTz deadline)
-{
-	TableRow   *found;
-	int64		nfound;
-	int64		k;
-	int			i;
-
-	for (i = 0; i < n - 1 && block >= tables[i].first + tables[i].blocks; i++)
-		;
-	if (!table_rows_block(tables[i].rows, block - tables[i].first, &found, &nfound))
-		return;
-	for (k = 0; k < nfound && GetCurrentTimestamp() < deadline; k++)
-	{
-		CHECK_FOR_INTERRUPTS();
-		verify_scanned_row(v, tables[i].state, tables[i].rows, &found[k]);
-	}
+	initStringInfo(&s);
+	for (kind = 0; kind < PIECE_KINDS; kind++)
+		if (p->count[kind] > 0)
+			appendStringInfo(&s, "%s" INT64_FORMAT " of " INT64_FORMAT " %s (%d %%)", s.len == 0 ? "" : ", ",
+							 draws[kind].done, p->count[kind], piece_name(kind),
+							 (int) (draws[kind].done * 100.0 / p->count[kind]));
+	return s.len == 0 ? "nothing, because there is nothing" : s.data;
 }
 
 void
-verify_sample(Verify *v, int64 budget_ms)
+verify_sample(Verify *v, int64 since_size, int64 budget_ms)
 {
-	TimestampTz deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), budget_ms);
-	int64		size = v->log_size;
-	CountTask	unsealed = {v, 0};
-	bool		rows;
-	SampleTable *tables;
+	Pieces		pieces;
+	Draw		draws[PIECE_KINDS];
+	MemoryContext cxt = AllocSetContextCreate(v->cxt, "provenance verification, piece", ALLOCSET_DEFAULT_SIZES);
 	MemoryContext old;
-	int			ntables = 0;
-	int64		blocks = 0;
-	int32	   *ids;
-	int			nids;
+	int64		done = 0;
+	int			left = 0;		/* kinds that are not through */
 	int			i;
-	Draw		tiles;
-	Draw		pieces;
 
-	if (!verify_try(v, count_unsealed, &unsealed))
+	v->deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), budget_ms);
+	pieces_begin(&pieces, v, since_size);
+	pieces_open_tables(&pieces);
+	for (i = 0; i < PIECE_KINDS; i++)
 	{
-		verify_finding(v, "unreadable", SEV_ERROR, "entry", -1, -1,
-					   "The entries not yet in the log cannot be read: %s", v->fault);
-		unsealed.n = MANY_UNSEALED;
-	}
-	rows = unsealed.n < MANY_UNSEALED;
-	ids = verify_registry(v, &nids);
-	tables = palloc0(sizeof(SampleTable) * (nids + 1));
-	for (i = 0; i < nids; i++)
-	{
-		TableState *state = table_state(v, ids[i]);
-		TableRows  *opened;
-
-		if (state->table == NULL || !state->tagged)
-			continue;
-		verify_table_definition(v, state);
-		if (!OidIsValid(state->relid) || (opened = table_rows_open(v, state)) == NULL)
-			continue;
-		tables[ntables].state = state;
-		tables[ntables].rows = opened;
-		tables[ntables].first = blocks;
-		tables[ntables].blocks = table_rows_blocks(opened);
-		blocks += tables[ntables++].blocks;
+		draw_begin(&draws[i], i == PIECE_ROWS && !pieces.rows ? 0 : pieces.count[i]);
+		left += draws[i].n > 0;
 	}
 
-	draw_begin(&tiles, Min(size, PG_INT64_MAX - PV_TILE_WIDTH) / PV_TILE_WIDTH + (size % PV_TILE_WIDTH > 0 ? 1 : 0));
-	draw_begin(&pieces, rows ? blocks : 0);
 	verify_progress_begin(v, "pieces of a sample", 0);
-	old = MemoryContextSwitchTo(v->cxt);
-	while (GetCurrentTimestamp() < deadline)
+	old = MemoryContextSwitchTo(cxt);
+	for (i = 0; left > 0 && GetCurrentTimestamp() < v->deadline; i = (i + 1) % (int) lengthof(turns))
 	{
-		int64		piece;
-		bool		any = false;
+		PieceKind	kind = turns[i];
+		int64		n;
 
-		if (draw(&tiles, &piece))
-		{
-			check_tile(v, piece, size);
-			any = true;
-		}
-		if (GetCurrentTimestamp() < deadline && draw(&pieces, &piece))
-		{
-			MemoryContext cxt = AllocSetContextCreate(v->cxt, "provenance verification, block", ALLOCSET_DEFAULT_SIZES);
-
-			MemoryContextSwitchTo(cxt);
-			check_block(v, tables, ntables, piece, deadline);
-			MemoryContextSwitchTo(v->cxt);
-			MemoryContextDelete(cxt);
-			any = true;
-		}
-		if (!any)
-			break;
-		verify_progress(v, tiles.done + pieces.done);
+		if (!draw(&draws[kind], &n))
+			continue;
+		piece_check(&pieces, kind, n);
+		MemoryContextReset(cxt);
+		if (draws[kind].done == draws[kind].n)
+			left--;
+		verify_progress(v, ++done);
 	}
 	MemoryContextSwitchTo(old);
-	for (i = 0; i < ntables; i++)
-		table_rows_end(tables[i].rows);
+	MemoryContextDelete(cxt);
+	pieces_end(&pieces);
 
 	ereport(NOTICE,
-			(errmsg("verified a sample: " INT64_FORMAT " of " INT64_FORMAT " tiles of leaves (%d %%), " INT64_FORMAT " of "
-					INT64_FORMAT " blocks of tables (%d %%)",
-					tiles.done, tiles.n, tiles.n == 0 ? 100 : (int) (tiles.done * 100.0 / tiles.n),
-					pieces.done, blocks, blocks == 0 ? 100 : (int) (pieces.done * 100.0 / blocks)),
-			 rows ? 0 : errdetail("Rows were left out, because too many entries wait for the sealer.")));
+			(errmsg("verified a sample: %s", coverage(draws, &pieces)),
+			 !pieces.rows ? errdetail("Rows were left out, because too many entries wait for the sealer.") :
+			 pieces.skip_waiting ? errdetail("Rows with entries that wait for the sealer were left out.") : 0));
 }

@@ -254,7 +254,7 @@ provenance_verify(PG_FUNCTION_ARGS)
 		check_identity(v);
 		verify_guard(v);
 		if (budget >= 0)
-			verify_sample(v, budget);
+			verify_sample(v, since_size, budget);
 		else
 			verify_everything(v, since_size);
 	}

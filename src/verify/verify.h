@@ -28,7 +28,9 @@
 
 typedef struct Verify
 {
-	ReturnSetInfo *rsinfo;
+	ReturnSetInfo *rsinfo;		/* where findings go, if there is no report */
+	void		(*report) (struct Verify *v, const char *code, const char *severity, const char *object,
+						   int64 seq, int64 leaf, const char *message);
 	MemoryContext cxt;			/* of the call */
 	MemoryContext tmp;			/* of one batch or row; reset by whoever loops */
 	ResourceOwner owner;		/* of the call: sorts and snapshots belong to it */
@@ -45,6 +47,13 @@ typedef struct Verify
 	MemoryContext shape_cxt;
 	HTAB	   *contexts;
 
+	/* of a part only: pieces.h */
+	TimestampTz deadline;		/* 0: none; after it the rest of a chain is left */
+	int64		chain_floor;	/* of a chain, entries before this leaf are left */
+	int64		looked;			/* at so many entries and rows */
+	HTAB	   *waiting;		/* row ids with unsealed entries; NULL: not known, each row looks */
+	void		(*tick) (struct Verify *v);	/* every now and then; NULL: nothing */
+
 	/* progress */
 	TimestampTz next_notice;
 	ProvProgress *progress;
@@ -60,6 +69,10 @@ typedef struct Verify
 
 extern Verify *verify_begin(FunctionCallInfo fcinfo);
 extern void verify_end(Verify *v);
+
+/* The same for a worker, under the active snapshot; report gets the findings. */
+extern Verify *verify_begin_worker(void (*report) (Verify *v, const char *code, const char *severity, const char *object,
+												   int64 seq, int64 leaf, const char *message));
 
 /* seq and leaf -1: not known, or none. */
 extern void verify_finding(Verify *v, const char *code, const char *severity, const char *object,
@@ -169,8 +182,14 @@ typedef struct CheckpointRef
  */
 extern CheckpointRef *verify_checkpoints(Verify *v, int64 since_size, int64 *n);
 
+/* The log's keys, checked; for verify_checkpoint_row(), which compares the root with that of the stored tree. */
+typedef struct LogKeys LogKeys;
+extern LogKeys *verify_log_keys(Verify *v);
+extern void verify_checkpoint_row(Verify *v, LogKeys *keys, int32 incarnation, int64 size);
+
 /* ---- cosignatures.c: are those of witnesses, of a size on, good? ---- */
 extern void verify_cosignatures(Verify *v, int64 since_size);
+extern void verify_cosignature_at(Verify *v, const ItemPointerData *tid);
 
 /* Question 4. */
 extern void verify_kept_checkpoint(Verify *v, Datum kept);
@@ -213,6 +232,7 @@ typedef struct LogScanOptions
 	int32		table_id;		/* if not all_tables: this one's only */
 	int64		since_size;
 	int64		until;			/* 0: the end; else a size at which to stop */
+	bool		piece;			/* without roots: report leaves and entries that are missing up to there */
 	ChainSort  *chains;			/* NULL: do not collect */
 } LogScanOptions;
 
@@ -287,10 +307,32 @@ extern void verify_unrecorded(Verify *v, TableState *state, TableRows *rows, con
 extern char *verify_object(Verify *v, TableState *state, const ProvEntry *entry);
 
 
+/* ---- pieces.c: the parts that sample.c and scrub.c check one by one ---- */
+
+/* Is the rest of the chain, from that leaf on back, to be left? */
+extern bool verify_chain_ends(Verify *v, int64 leaf);
+
+/* May entries of the row, or events of its table, wait for the sealer? */
+extern bool verify_waits(Verify *v, int32 table_id, const uint8 *row_id);
+
+/* ---- roots.c: is an entry that is in no leaf still to come? ---- */
+typedef struct SealPast
+{
+	bool		foreign;		/* another database's state: nothing can be said */
+	bool		known;
+	int64		floor;
+	Datum		snapshot;		/* of the last batch */
+} SealPast;
+
+extern void verify_seal_past(Verify *v, SealPast *out);	/* may fail: in verify_try() */
+extern bool verify_still_to_come(const SealPast *past, FullTransactionId xid, int64 seq);
+extern void verify_unsealable(Verify *v, FullTransactionId xid, int64 seq);
+extern void verify_node_place(Verify *v, HeapTuple node, int64 size);
+
 /* ---- sample.c ---- */
 
-/* A random sample of leaves and rows, until the time is used. */
-extern void verify_sample(Verify *v, int64 budget_ms);
+/* A random sample of everything from a size on, until the time is used. */
+extern void verify_sample(Verify *v, int64 since_size, int64 budget_ms);
 
 /* ---- row.c ---- */
 
@@ -305,6 +347,7 @@ extern void verify_one_row(Verify *v, TableState *state, FunctionCallInfo fcinfo
 /* Those on entries of all tables, or of one, or on one entry: are they good? */
 extern void verify_countersignatures(Verify *v, bool all, int32 table_id);
 extern void verify_countersignatures_of(Verify *v, const ProvEntry *entry);
+extern void verify_countersignature_row(Verify *v, HeapTuple tup);
 
 /* Has a row's newest entry the countersignature that its table demands, if it does? The finding if not. */
 extern bool verify_is_final(Verify *v, const TableState *state, int64 seq);
@@ -312,6 +355,8 @@ extern void verify_not_final(Verify *v, const char *object, int64 seq, int64 lea
 
 /* ---- merged.c: what was merged of partners ---- */
 extern void verify_merged(Verify *v);
+extern void verify_merged_row(Verify *v, HeapTuple tup);
+extern void verify_merge_row(Verify *v, HeapTuple tup);
 
 /* table ids of the registry, in order */
 extern int32 *verify_registry(Verify *v, int *n);

@@ -607,6 +607,8 @@ sub edited
 	my $found = sql('b', "BEGIN; SET LOCAL session_replication_role = replica; $edit;
 		SELECT string_agg(DISTINCT code || ' ' || severity || ' ' || (object LIKE 'acme/a-$run.example%' OR object LIKE 'log %'), ',') FROM provenance.verify(); ROLLBACK");
 	is($found, $code, "$name: $code");
+	is(sql('b', "BEGIN; SET LOCAL session_replication_role = replica; SET LOCAL client_min_messages = warning; $edit;
+		SELECT string_agg(DISTINCT code || ' error true', ',') FROM provenance.verify(budget => '1 min'); ROLLBACK"), $code, "$name: in a sample");
 }
 sub unproven
 {
