@@ -8,6 +8,8 @@
 #                                     private servers; see test/lib/check.sh
 #   make demo [KEEP=1] [CRM_DATA=dir] a guided tour
 #   make check-versions               the tests on PostgreSQL 17 and 18
+#   make check-all [CHECK_BUDGET=5100]   check, then check-versions as far as
+#                                     that many seconds go; what CI runs
 #   make check-cassert                the tests on a server with assertions
 #   make bench, make bench-long       measurements
 #   make stress [STRESS_SECONDS=600] [STRESS_SEED=...]   random changes from
@@ -22,7 +24,7 @@
 TOPDIR := $(patsubst %/,%,$(dir $(abspath $(lastword $(MAKEFILE_LIST)))))
 
 # Goals that bring their own PostgreSQL or need none: without PGXS.
-DRIVERS = check check-versions check-cassert demo bench bench-long stress core-check freeze
+DRIVERS = check check-all check-versions check-cassert demo bench bench-long stress core-check freeze
 
 ifneq (,$(filter $(DRIVERS),$(MAKECMDGOALS)))
 
@@ -36,6 +38,9 @@ check:
 
 demo:
 	@$(TOPDIR)/test/lib/demo.sh
+
+check-all:
+	@$(TOPDIR)/test/lib/all.sh
 
 check-versions:
 	@$(TOPDIR)/test/lib/versions.sh

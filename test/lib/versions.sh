@@ -14,8 +14,12 @@
 #   VERSIONS_MIRROR  Debian's archive; by default the one that this machine's
 #                  own package sources name
 #
-# The last line is "N passed, N failed, N skipped" over all versions. Status 1
-# if anything failed, or a suite could not be had.
+# Everything runs in namespaces of its own: no server and no mount outlives this
+# script, however it ends.
+#
+# The last line is "N passed, N failed, N skipped" over all versions; a version
+# whose suite could not be had counts as one skipped. Status 1 if anything
+# failed; 3 if nothing did, but a version, or this script, could not be run.
 
 set -euo pipefail
 
@@ -30,16 +34,20 @@ export LANG=C.UTF-8 DEBIAN_FRONTEND=noninteractive
 die()
 {
 	echo "check-versions: $*" >&2
-	exit 1
+	exit 3
 }
 
 [ "$(id -u)" = 0 ] || die "root is needed, for debootstrap and chroot"
-for program in debootstrap unshare; do
-	command -v $program >/dev/null && continue
-	echo "check-versions: installing $program" >&2
-	apt-get update -qq >/dev/null && apt-get install -qq -y --no-install-recommends $program >/dev/null ||
-		die "$program cannot be installed"
-done
+if [ -z "${VERSIONS_NAMESPACE:-}" ]; then
+	namespace=(unshare --mount --mount-proc --ipc --pid --fork --kill-child)
+	"${namespace[@]}" true || die "this machine allows no namespaces of one's own"
+	VERSIONS_NAMESPACE=yes exec "${namespace[@]}" "${BASH_SOURCE[0]}"
+fi
+if ! command -v debootstrap >/dev/null; then
+	echo "check-versions: installing debootstrap" >&2
+	{ apt-get update -qq && apt-get install -qq -y --no-install-recommends debootstrap; } >/dev/null ||
+		die "debootstrap cannot be installed"
+fi
 
 # The first archive that the machine's own sources name, security's apart.
 mirror()
@@ -57,11 +65,10 @@ if [ -n "${VERSIONS_DIR:-}" ]; then
 else
 	dir=$(mktemp -d /tmp/provenance-versions.XXXXXX)
 	trap 'rm -rf --one-file-system "$dir"' EXIT
-	trap 'exit 1' INT TERM HUP
 fi
+trap 'exit 1' INT TERM HUP
 
-# within <root> <command>: in the suite, with the mounts that a server needs;
-# they end with the namespace
+# within <root> <command>: in the suite, with the mounts that a server needs
 within()
 {
 	local root=$1
@@ -102,12 +109,6 @@ run_version()
 {
 	local version=$1 root=$dir/$1
 
-	echo "PostgreSQL $version (Debian ${suites[$version]})"
-	if ! make_suite "$version" "$root" >"$dir/$version.log" 2>&1; then
-		tail -n 20 "$dir/$version.log"
-		echo "check-versions: the suite with PostgreSQL $version could not be made"
-		return 1
-	fi
 	rm -rf "$root/src"
 	mkdir "$root/src"
 	tar -C "$top" --exclude=./.git --exclude='*.o' --exclude='*.bc' --exclude='*.so' -cf - . |
@@ -125,8 +126,16 @@ passed=0
 failed=0
 skipped=0
 status=0
+missing=no
 for version in $versions; do
 	[ -n "${suites[$version]:-}" ] || die "no Debian suite is known for PostgreSQL $version"
+	echo "PostgreSQL $version (Debian ${suites[$version]})"
+	if ! make_suite "$version" "$dir/$version" >"$dir/$version.log" 2>&1; then
+		tail -n 20 "$dir/$version.log"
+		echo "check-versions: PostgreSQL $version skipped: the suite could not be made"
+		skipped=$((skipped + 1)) missing=yes
+		continue
+	fi
 	# the output goes to the terminal, and its counts are read
 	run_version "$version" | tee "$dir/$version.out" || status=1
 	if counts=$(grep -E '^[0-9,]+ passed, [0-9,]+ failed, [0-9,]+ skipped$' "$dir/$version.out" | tail -n 1) &&
@@ -138,4 +147,5 @@ for version in $versions; do
 	fi
 done
 printf '%d passed, %d failed, %d skipped\n' $passed $failed $skipped
-[ $status = 0 ] && [ $failed = 0 ]
+[ $status = 0 ] && [ $failed = 0 ] || exit 1
+[ $missing = no ] || exit 3
