@@ -19,14 +19,14 @@
 
 #define MAX_CONTEXTS 100000
 
-typedef struct ContextState
+struct ContextState
 {
 	int64		context_id;		/* hash key */
 	bool		usable;
 	bool		sound;
 	pv_hash		stored;
 	pv_hash		recomputed;		/* equal to stored if sound or erased */
-} ContextState;
+};
 
 /* ---- shapes ---- */
 
@@ -85,6 +85,8 @@ verify_shape(Verify *v, int32 shape_id, int64 seq)
 	ShapeState *s;
 	bool		found;
 
+	if (v->last_shape != NULL && v->last_shape->shape_id == shape_id)
+		return v->last_shape;
 	if (v->shapes == NULL)
 	{
 		HASHCTL		ctl = {0};
@@ -101,6 +103,7 @@ verify_shape(Verify *v, int32 shape_id, int64 seq)
 		s->shape_id = shape_id;
 		load_shape(v, s, seq);
 	}
+	v->last_shape = s;
 	return s;
 }
 
@@ -165,6 +168,8 @@ get_context(Verify *v, int64 context_id, int64 seq)
 	ContextState *c;
 	bool		found;
 
+	if (v->last_context != NULL && v->last_context->context_id == context_id)
+		return v->last_context;
 	if (v->contexts != NULL && hash_get_num_entries(v->contexts) >= MAX_CONTEXTS)
 	{
 		hash_destroy(v->contexts);
@@ -186,6 +191,7 @@ get_context(Verify *v, int64 context_id, int64 seq)
 		c->context_id = context_id;
 		load_context(v, c, seq);
 	}
+	v->last_context = c;
 	return c;
 }
 
@@ -197,17 +203,74 @@ verify_is_row_image(int op)
 	return op == PV_OP_INSERT || op == PV_OP_UPDATE || op == PV_OP_BASELINE;
 }
 
+/* What findings say of an entry for which the caller has no better name. */
+static const char *
+name_of(const char *object, const ProvEntry *entry)
+{
+	return object != NULL ? object : psprintf("entry " INT64_FORMAT, entry->seq);
+}
+
+/* The fields of an image, into v->names and v->values. */
+static pv_status
+decode(Verify *v, ShapeState *s, const ProvEntry *entry, size_t *n)
+{
+	pv_status	status;
+
+	if (v->values == NULL)
+	{
+		v->names = MemoryContextAlloc(v->cxt, sizeof(pv_name) * PV_MAX_FIELDS);
+		v->values = MemoryContextAlloc(v->cxt, sizeof(pv_value) * PV_MAX_FIELDS);
+		v->salts = MemoryContextAlloc(v->cxt, (PV_MAX_FIELDS + 1) * PV_SALT_LEN);
+	}
+	status = pv_get_values(entry->image, entry->image_len, v->values, PV_MAX_FIELDS, n);
+	if (status != PV_OK)
+		return status;
+	if (v->names_of != s || v->names_op != entry->op)
+	{
+		v->nnames = prov_entry_names(s->shape, entry->op, v->names);
+		v->names_of = s;
+		v->names_op = entry->op;
+	}
+	return (int) *n == v->nnames ? PV_OK : PV_E_COUNT;
+}
+
+/* Does the identity of the row follow from the key in the image? values: as decoded. */
+static void
+check_identity(Verify *v, ShapeState *s, const ProvEntry *entry, const pv_value *values, int64 leaf, const char *object)
+{
+	pv_value	key[INDEX_MAX_KEYS];
+	uint8		id[PV_ROW_ID_LEN];
+	int			nkeys = 0;
+	int			i;
+
+	if (v->identity == NULL || entry->op == PV_OP_ERASE)
+		return;
+	if (pv_op_is_row(entry->op))
+	{
+		nkeys = s->shape->nkeys;
+		if (nkeys > INDEX_MAX_KEYS)
+			return;
+		for (i = 0; i < nkeys; i++)
+			key[i] = values[entry->op == PV_OP_DELETE ? i : s->shape->key_columns[i]];
+	}
+	if (pv_row_identity(prov_hasher(), v->identity->row_key, (uint32) entry->table_id, key, nkeys, id) != PV_OK ||
+		memcmp(id, entry->row_id, PV_ROW_ID_LEN) != 0)
+		verify_finding(v, "row_identity_differs", SEV_ERROR, name_of(object, entry), entry->seq, leaf,
+					   "The entry is filed under another row than the one whose key is in its image.");
+}
+
 ImageState
-verify_image(Verify *v, const ProvEntry *entry, int64 leaf, const char *object, pv_hash *given)
+verify_image(Verify *v, const ProvEntry *entry, int64 leaf, const char *object, bool identity, pv_hash *given)
 {
 	ShapeState *s;
 	ContextState *c;
-	ProvShape	shape;
+	pv_status	status;
+	size_t		n = 0;
 	int			i;
 
 	if (entry->op < 1 || entry->op > PV_OP_LAST)
 	{
-		verify_finding(v, "leaf_differs", SEV_ERROR, object, entry->seq, leaf,
+		verify_finding(v, "leaf_differs", SEV_ERROR, name_of(object, entry), entry->seq, leaf,
 					   "The entry has an operation, %d, that does not exist.", entry->op);
 		return IMAGE_INVALID;
 	}
@@ -218,35 +281,39 @@ verify_image(Verify *v, const ProvEntry *entry, int64 leaf, const char *object, 
 	if (!s->usable || !c->usable)
 		return IMAGE_UNKNOWN;
 	if (s->shape->shape.table_id != (uint32) entry->table_id)
-		verify_finding(v, "shape_differs", SEV_ERROR, object, entry->seq, leaf,
+		verify_finding(v, "shape_differs", SEV_ERROR, name_of(object, entry), entry->seq, leaf,
 					   "The entry is one of table %d, its shape one of table %u.",
 					   entry->table_id, s->shape->shape.table_id);
 
+	status = decode(v, s, entry, &n);
 	/* with what is recomputed, and where that differs, with what is stored */
-	shape = *s->shape;
 	for (i = 0; i < 4; i++)
 	{
-		pv_status	status;
-
 		if ((i & 1) && pv_hash_equal(&s->stored, &s->shape->digest))
 			continue;
 		if ((i & 2) && pv_hash_equal(&c->stored, &c->recomputed))
 			continue;
-		shape.digest = (i & 1) ? s->stored : s->shape->digest;
-		status = prov_entry_commitment(entry, &shape, (i & 2) ? &c->stored : &c->recomputed, given);
+		if (status == PV_OK)
+			status = pv_commit_record(prov_hasher(), prov_salter(), (i & 1) ? &s->stored : &s->shape->digest,
+									  (i & 2) ? &c->stored : &c->recomputed, entry->seed, v->names, v->values, n,
+									  v->salts, NULL, given);
 		if (status == PV_E_CRYPTO)
 			prov_check(status);
 		if (status != PV_OK)
 		{
 			if (!s->sound)
 				return IMAGE_UNKNOWN;
-			verify_finding(v, "image_invalid", SEV_ERROR, object, entry->seq, leaf,
+			verify_finding(v, "image_invalid", SEV_ERROR, name_of(object, entry), entry->seq, leaf,
 						   "The image of the entry does not decode, or does not fit its shape: %s.",
 						   pv_status_text(status));
 			return IMAGE_INVALID;
 		}
 		if (pv_hash_equal(given, &entry->commitment))
+		{
+			if (identity)
+				check_identity(v, s, entry, v->values, leaf, object);
 			return IMAGE_GOOD;
+		}
 	}
 	return s->sound && c->sound ? IMAGE_OTHER : IMAGE_UNKNOWN;
 }
@@ -264,35 +331,4 @@ verify_image_values(Verify *v, const ProvEntry *entry, int *n, pv_name **names, 
 	*n = prov_entry_names(s->shape, entry->op, *names);
 	return pv_get_values(entry->image, entry->image_len, *values, PV_MAX_FIELDS, &count) == PV_OK &&
 		(int) count == *n;
-}
-
-void
-verify_row_identity(Verify *v, const ProvEntry *entry, int64 leaf, const char *object)
-{
-	ShapeState *s;
-	pv_name    *names;
-	pv_value   *values;
-	pv_value	key[INDEX_MAX_KEYS];
-	uint8		id[PV_ROW_ID_LEN];
-	int			nkeys = 0;
-	int			n;
-	int			i;
-
-	if (v->identity == NULL || entry->op == PV_OP_ERASE || !verify_image_values(v, entry, &n, &names, &values))
-		return;
-	s = verify_shape(v, entry->shape_id, entry->seq);
-	if (pv_op_is_row(entry->op))
-	{
-		nkeys = s->shape->nkeys;
-		if (nkeys > INDEX_MAX_KEYS)
-			return;
-		for (i = 0; i < nkeys; i++)
-			key[i] = values[entry->op == PV_OP_DELETE ? i : s->shape->key_columns[i]];
-	}
-	if (pv_row_identity(prov_hasher(), v->identity->row_key, (uint32) entry->table_id, key, nkeys, id) != PV_OK ||
-		memcmp(id, entry->row_id, PV_ROW_ID_LEN) != 0)
-		verify_finding(v, "row_identity_differs", SEV_ERROR, object, entry->seq, leaf,
-					   "The entry is filed under another row than the one whose key is in its image.");
-	pfree(names);
-	pfree(values);
 }

@@ -31,6 +31,7 @@
 
 #define FIRST_NOTICE_MS 5000
 #define NEXT_NOTICE_MS 7000
+#define TMP_KEPT (256 * 1024)
 
 static void
 read_identity(void *arg)
@@ -54,7 +55,8 @@ static Verify *
 begin(Verify *v)
 {
 	v->cxt = CurrentMemoryContext;
-	v->tmp = AllocSetContextCreate(v->cxt, "provenance verification, batch", ALLOCSET_DEFAULT_SIZES);
+	/* as much as a batch of common entries needs is kept over its resets */
+	v->tmp = AllocSetContextCreate(v->cxt, "provenance verification, batch", TMP_KEPT, TMP_KEPT, ALLOCSET_DEFAULT_MAXSIZE);
 	v->shape_cxt = AllocSetContextCreate(v->cxt, "provenance verification, shapes", ALLOCSET_DEFAULT_SIZES);
 	v->owner = CurrentResourceOwner;
 	v->snapshot = RegisterSnapshot(GetActiveSnapshot());

@@ -5,6 +5,10 @@
  * parts read in one of its own, so that a finding names what cannot be read
  * and everything around it is still verified.
  *
+ * Entries are read in the order of their primary key, in as few index scans as
+ * possible: leaves that are near each other are mostly those of transactions
+ * near each other, and an entry met in a scan costs a fifth of one looked up.
+ *
  * A batch ends early when its images exceed BATCH_BYTES.
  */
 #include "postgres.h"
@@ -16,8 +20,10 @@
 #include "verify/verify.h"
 
 #define BATCH_BYTES (32 * 1024 * 1024)
-#define MIN_RANGE 4				/* leaves that are worth an index scan of their own */
-#define MAX_SKIP 16				/* seqs between two leaves of such a scan */
+#define MIN_RANGE 4				/* entries that are worth an index scan of their own */
+#define MAX_SKIP 16				/* transactions or seqs between two entries of such a scan */
+#define OWN_RANGE 32			/* entries of one transaction that are worth one of their own */
+#define MAX_USELESS 64			/* entries met in vain, and 2 for each found, before a scan is given up */
 #define MAX_FAILURES 1000		/* unreadable runs in a row, before giving up */
 
 typedef struct ReadTask
@@ -65,38 +71,115 @@ read_entry(ReadTask *task, LeafItem *item)
 	item->mapped = task->batch->want_map ? mapped_leaf(task, item->ref.seq) : item->ref.leaf;
 }
 
-/*
- * The entries of leaves of one transaction with rising seqs, as bulk statements
- * leave them, in one index scan; not all of them if the images become too many.
- */
-static void
-read_range(ReadTask *task, LeafItem *items, int n, Size *bytes)
+static int
+compare_items(const void *a, const void *b)
 {
-	Verify	   *v = task->v;
+	const LeafItem *x = *(LeafItem *const *) a;
+	const LeafItem *y = *(LeafItem *const *) b;
+	uint64		p = U64FromFullTransactionId(x->ref.xid);
+	uint64		q = U64FromFullTransactionId(y->ref.xid);
+
+	if (p != q)
+		return p < q ? -1 : 1;
+	return x->ref.seq < y->ref.seq ? -1 : x->ref.seq > y->ref.seq;
+}
+
+/*
+ * Reads entries in the order of the primary key, in one index scan; as many of
+ * them as it comes to before too many others, or too many bytes, were met.
+ * Returns how many that were: those of them that it did not meet are not there.
+ */
+static int
+read_range(ReadTask *task, LeafItem **items, int n, Size *bytes)
+{
 	TupleDesc	desc = prov_tupdesc(PROV_ENTRY);
+	uint64		first = U64FromFullTransactionId(items[0]->ref.xid);
+	uint64		last = U64FromFullTransactionId(items[n - 1]->ref.xid);
 	ScanKeyData keys[3];
 	ProvScan	scan;
 	HeapTuple	tup;
+	int			allowance = MAX_USELESS;
+	int			nkeys = 0;
 	int			i = 0;
 
-	prov_key_init(&keys[0], PROV_ENTRY, A_ENTRY_XID, BTEqualStrategyNumber, FullTransactionIdGetDatum(items[0].ref.xid));
-	prov_key_init(&keys[1], PROV_ENTRY, A_ENTRY_SEQ, BTGreaterEqualStrategyNumber, Int64GetDatum(items[0].ref.seq));
-	prov_key_init(&keys[2], PROV_ENTRY, A_ENTRY_SEQ, BTLessStrategyNumber, Int64GetDatum(items[n - 1].ref.seq + 1));
-	prov_scan_begin_ordered(&scan, PROV_ENTRY, v->snapshot, 3, keys);
-	while (i < n && *bytes <= BATCH_BYTES && HeapTupleIsValid(tup = prov_scan_next(&scan, ForwardScanDirection)))
+	if (first == last)
 	{
-		bool		isnull;
-		int64		seq = DatumGetInt64(heap_getattr(tup, A_ENTRY_SEQ, desc, &isnull));
+		prov_key_init(&keys[nkeys++], PROV_ENTRY, A_ENTRY_XID, BTEqualStrategyNumber, FullTransactionIdGetDatum(items[0]->ref.xid));
+		prov_key_init(&keys[nkeys++], PROV_ENTRY, A_ENTRY_SEQ, BTGreaterEqualStrategyNumber, Int64GetDatum(items[0]->ref.seq));
+		prov_key_init(&keys[nkeys++], PROV_ENTRY, A_ENTRY_SEQ, BTLessStrategyNumber, Int64GetDatum(items[n - 1]->ref.seq + 1));
+	}
+	else
+	{
+		prov_key_init(&keys[nkeys++], PROV_ENTRY, A_ENTRY_XID, BTGreaterEqualStrategyNumber, FullTransactionIdGetDatum(items[0]->ref.xid));
+		prov_key_init(&keys[nkeys++], PROV_ENTRY, A_ENTRY_XID, BTLessStrategyNumber,
+					  FullTransactionIdGetDatum(FullTransactionIdFromU64(last + 1)));
+	}
+	prov_scan_begin_ordered(&scan, PROV_ENTRY, task->v->snapshot, nkeys, keys);
+	for (;;)
+	{
+		LeafItem	met;
+		LeafItem   *key = &met;
+		bool		null_xid,
+					null_seq;
+		int			order = -1;
 
-		while (i < n && items[i].ref.seq < seq)
+		if (allowance < 0 || *bytes > BATCH_BYTES)
+			break;
+		tup = prov_scan_next(&scan, ForwardScanDirection);
+		if (!HeapTupleIsValid(tup))
+		{
+			i = n;
+			break;
+		}
+		met.ref.xid = DatumGetFullTransactionId(heap_getattr(tup, A_ENTRY_XID, desc, &null_xid));
+		met.ref.seq = DatumGetInt64(heap_getattr(tup, A_ENTRY_SEQ, desc, &null_seq));
+		while (i < n && (order = compare_items(&items[i], &key)) < 0)
 			i++;
-		if (i == n || items[i].ref.seq != seq)
+		if (i == n)
+			break;
+		if (order != 0)
+		{
+			allowance--;
 			continue;
-		items[i].have = true;
-		prov_entry_from_tuple(tup, desc, task->batch->want_image, &items[i].entry);
-		*bytes += items[i].entry.image_len;
+		}
+		items[i]->have = true;
+		prov_entry_from_tuple(tup, desc, task->batch->want_image, &items[i]->entry);
+		*bytes += items[i]->entry.image_len;
+		allowance += 2;
+		/* other leaves with the same entry look it up */
+		while (++i < n && compare_items(&items[i - 1], &items[i]) == 0)
+			read_entry(task, items[i]);
 	}
 	prov_scan_end(&scan);
+	return i;
+}
+
+/* How many entries from this one on to try in one scan. */
+static int
+range_length(LeafItem **items, int n)
+{
+	int			same = 1;
+	int			i;
+
+	for (i = 1; i < n; i++)
+	{
+		uint64		xid = U64FromFullTransactionId(items[i]->ref.xid);
+		uint64		before = U64FromFullTransactionId(items[i - 1]->ref.xid);
+
+		if (xid == before)
+		{
+			/* the greatest seq has no successor to end a scan with */
+			if (items[i]->ref.seq - items[i - 1]->ref.seq > MAX_SKIP || items[i]->ref.seq == PG_INT64_MAX)
+				break;
+			same++;
+			continue;
+		}
+		/* a transaction with many has a scan of its own, which does not begin at its first entry */
+		if (xid - before > MAX_SKIP || xid == PG_UINT64_MAX || same >= OWN_RANGE)
+			break;
+		same = 1;
+	}
+	return i;
 }
 
 static void
@@ -162,18 +245,20 @@ read_runs(void *arg)
 	prov_run_scan_close(scan);
 }
 
-/* How many leaves from this one on can be read in one index scan. */
-static int
-range_length(const LeafItem *items, int n)
+/* Each entry by a look-up, in the order of the leaves; n: as many as were read. */
+static void
+read_singly(ReadTask *task)
 {
+	LeafBatch  *batch = task->batch;
+	Size		bytes = 0;
 	int			i;
 
-	for (i = 1; i < n; i++)
-		if (!FullTransactionIdEquals(items[i].ref.xid, items[0].ref.xid) ||
-			items[i].ref.seq <= items[i - 1].ref.seq ||
-			items[i].ref.seq - items[i - 1].ref.seq > MAX_SKIP)
-			break;
-	return i;
+	for (i = 0; i < batch->n && bytes <= BATCH_BYTES; i++)
+	{
+		read_entry(task, &batch->items[i]);
+		bytes += batch->items[i].entry.image_len;
+	}
+	batch->n = i;
 }
 
 static void
@@ -181,34 +266,48 @@ read_all(void *arg)
 {
 	ReadTask   *task = arg;
 	LeafBatch  *batch = task->batch;
+	LeafItem   *items[lengthof(batch->items)];
 	Size		bytes = 0;
+	bool		sorted = true;
 	int			i;
-	int			k;
 
 	read_runs(task);
+	for (i = 0; i < batch->n; i++)
+	{
+		items[i] = &batch->items[i];
+		sorted = sorted && (i == 0 || compare_items(&items[i - 1], &items[i]) < 0);
+	}
+	if (!sorted)
+		qsort(items, batch->n, sizeof(items[0]), compare_items);
 	for (i = 0; i < batch->n && bytes <= BATCH_BYTES;)
 	{
-		int			n = range_length(&batch->items[i], batch->n - i);
+		int			n = range_length(&items[i], batch->n - i);
+		int			done = n < MIN_RANGE ? 0 : read_range(task, &items[i], n, &bytes);
 
-		if (n < MIN_RANGE || batch->items[i + n - 1].ref.seq == PG_INT64_MAX)
+		if (done == 0)
 		{
-			read_entry(task, &batch->items[i]);
-			bytes += batch->items[i++].entry.image_len;
-			continue;
+			read_entry(task, items[i]);
+			bytes += items[i]->entry.image_len;
+			done = 1;
 		}
-		read_range(task, &batch->items[i], n, &bytes);
-		if (bytes > BATCH_BYTES)
-		{
-			/* those that were not reached are read next */
-			for (k = n; k > 1 && !batch->items[i + k - 1].have; k--)
-				;
-			n = k;
-		}
-		for (k = i; k < i + n; k++)
-			batch->items[k].mapped = batch->want_map ? mapped_leaf(task, batch->items[k].ref.seq) : batch->items[k].ref.leaf;
-		i += n;
+		i += done;
 	}
-	batch->n = i;
+	if (i < batch->n)
+	{
+		/* few entries have images as large as that */
+		for (i = 0; i < batch->n; i++)
+		{
+			LeafItem   *item = &batch->items[i];
+
+			if (item->entry.image != NULL)
+				pfree(item->entry.image);
+			item->have = false;
+			memset(&item->entry, 0, sizeof(item->entry));
+		}
+		read_singly(task);
+	}
+	for (i = 0; i < batch->n; i++)
+		batch->items[i].mapped = batch->want_map ? mapped_leaf(task, batch->items[i].ref.seq) : batch->items[i].ref.leaf;
 }
 
 void

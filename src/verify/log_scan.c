@@ -202,12 +202,9 @@ check_entry(LogScan *s, LeafItem *item, bool has_prev, pv_hash *right)
 	bool		has_right = false;
 	bool		matches;
 	ImageState	image = IMAGE_UNKNOWN;
-	char		object[64];
-
-	snprintf(object, sizeof(object), "entry " INT64_FORMAT, entry->seq);
 	if (has_prev && !stored_hash(s, item->ref.prev_leaf, &prev))
 		memset(&prev, 0, sizeof(prev));
-	if (has_prev)
+	if (has_prev && hash_get_num_entries(s->overrides) > 0)
 	{
 		Override   *o = hash_search(s->overrides, &item->ref.prev_leaf, HASH_FIND, NULL);
 
@@ -225,18 +222,14 @@ check_entry(LogScan *s, LeafItem *item, bool has_prev, pv_hash *right)
 	}
 
 	if (s->o->images)
-	{
-		image = verify_image(v, entry, leaf, object, &given);
-		if (image == IMAGE_GOOD)
-			verify_row_identity(v, entry, leaf, object);
-	}
+		image = verify_image(v, entry, leaf, NULL, true, &given);
 	else if (!matches)
 	{
 		/* only to tell an edited commitment from the rest */
 		ImageTask	full = {v, *item};
 
 		if (verify_try(v, fetch_with_image, &full))
-			image = verify_image(v, &full.item.entry, leaf, object, &given);
+			image = verify_image(v, &full.item.entry, leaf, NULL, false, &given);
 	}
 	else if (entry->op < 1 || entry->op > PV_OP_LAST)
 		matches = false;
@@ -245,7 +238,7 @@ check_entry(LogScan *s, LeafItem *item, bool has_prev, pv_hash *right)
 	if (matches)
 	{
 		if (image == IMAGE_OTHER)
-			verify_finding(v, "image_differs", SEV_ERROR, object, entry->seq, leaf,
+			verify_finding(v, "image_differs", SEV_ERROR, psprintf("entry " INT64_FORMAT, entry->seq), entry->seq, leaf,
 						   "Image, seed, shape or context of the entry were changed: they do not give its commitment, which is the one in the log.");
 		return;
 	}
@@ -257,12 +250,12 @@ check_entry(LogScan *s, LeafItem *item, bool has_prev, pv_hash *right)
 		verify_leaf_hash(entry, &given, has_prev ? (has_right ? &prev_right : &prev) : NULL, &other);
 		if (pv_hash_equal(&other, &item->ref.hash))
 		{
-			verify_finding(v, "commitment_differs", SEV_ERROR, object, entry->seq, leaf,
+			verify_finding(v, "commitment_differs", SEV_ERROR, psprintf("entry " INT64_FORMAT, entry->seq), entry->seq, leaf,
 						   "The stored commitment of the entry was changed: its image gives the one in the log.");
 			return;
 		}
 		if (s->o->images)
-			verify_finding(v, "image_differs", SEV_ERROR, object, entry->seq, leaf,
+			verify_finding(v, "image_differs", SEV_ERROR, psprintf("entry " INT64_FORMAT, entry->seq), entry->seq, leaf,
 						   "Image, seed, shape or context of the entry do not give its commitment.");
 	}
 	*right = computed;

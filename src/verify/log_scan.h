@@ -39,6 +39,7 @@ typedef struct LogScan
 	/* roots.c */
 	bool		broken;			/* no frontier, after a gap */
 	pv_frontier stored;			/* of the stored hashes */
+	bool		split;			/* computed is another one; while not set, it is not kept */
 	pv_frontier computed;		/* of those that the entries give */
 	pv_frontier good;			/* where a signed root was met last */
 	CheckpointRef *checkpoints;

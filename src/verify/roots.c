@@ -176,7 +176,8 @@ try_mixed(LogScan *s, const pv_hash *root)
 			for (i = 0; i < s->npending; i++)
 				s->pending[i].tile = (mask >> i & 1) != 0;
 			log_scan_report(s);
-			s->stored = s->computed = f;
+			s->stored = f;
+			s->split = false;
 			return true;
 		}
 	}
@@ -200,19 +201,22 @@ check_roots(LogScan *s)
 		if (!have)
 		{
 			prov_check(pv_frontier_root(&s->stored, prov_hasher(), &stored));
-			prov_check(pv_frontier_root(&s->computed, prov_hasher(), &computed));
+			computed = stored;
+			if (s->split)
+				prov_check(pv_frontier_root(&s->computed, prov_hasher(), &computed));
 			have = true;
 		}
 		if (pv_hash_equal(&stored, &cp->root))
 		{
 			log_scan_settle(s, false);
-			s->computed = s->stored;
+			s->split = false;
 			computed = stored;
 		}
 		else if (pv_hash_equal(&computed, &cp->root))
 		{
 			log_scan_settle(s, true);
 			s->stored = s->computed;
+			s->split = false;
 			stored = computed;
 		}
 		else if (try_mixed(s, &cp->root))
@@ -254,8 +258,8 @@ frontier_at(LogScan *s, int64 size)
 void
 roots_add(LogScan *s, int64 leaf, const pv_hash *stored, const pv_hash *computed)
 {
-	Emitted		a = {0};
-	Emitted		b = {0};
+	Emitted		a;
+	Emitted		b;
 
 	if (s->broken)
 	{
@@ -263,15 +267,23 @@ roots_add(LogScan *s, int64 leaf, const pv_hash *stored, const pv_hash *computed
 		if (leaf % PV_TILE_WIDTH != 0 || !frontier_at(s, leaf))
 			return;
 		s->broken = false;
-		s->computed = s->good = s->stored;
+		s->split = false;
+		s->good = s->stored;
 		while (s->next_checkpoint < s->ncheckpoints && s->checkpoints[s->next_checkpoint].size < leaf)
 			s->next_checkpoint++;
 		check_roots(s);
 	}
+	if (!s->split && !pv_hash_equal(stored, computed))
+	{
+		s->computed = s->stored;
+		s->split = true;
+	}
+	a.n = b.n = 0;
 	prov_check(pv_frontier_append(&s->stored, prov_hasher(), stored, emit, &a));
-	prov_check(pv_frontier_append(&s->computed, prov_hasher(), computed, emit, &b));
+	if (s->split)
+		prov_check(pv_frontier_append(&s->computed, prov_hasher(), computed, emit, &b));
 	if (a.n > 0)
-		check_nodes(s, &a, &b);
+		check_nodes(s, &a, s->split ? &b : &a);
 	if (s->next_checkpoint < s->ncheckpoints && s->checkpoints[s->next_checkpoint].size <= (int64) s->stored.size)
 		check_roots(s);
 }
@@ -306,7 +318,7 @@ roots_begin(LogScan *s)
 			s->broken = true;
 		}
 	}
-	s->computed = s->good = s->stored;
+	s->good = s->stored;
 	s->checkpoints = verify_checkpoints(v, s->o->since_size, &s->ncheckpoints);
 	check_roots(s);
 	return true;

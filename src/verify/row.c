@@ -165,9 +165,7 @@ take_entry(Walk *w, int64 leaf)
 static void
 check_image(Walk *w, int64 leaf, const char *object, ImageState *image, pv_hash *given)
 {
-	*image = verify_image(w->v, &w->entry, leaf, object, given);
-	if (*image == IMAGE_GOOD)
-		verify_row_identity(w->v, &w->entry, leaf, object);
+	*image = verify_image(w->v, &w->entry, leaf, object, true, given);
 }
 
 static void

@@ -46,6 +46,16 @@ typedef struct Verify
 	HTAB	   *shapes;
 	MemoryContext shape_cxt;
 	HTAB	   *contexts;
+	struct ShapeState *last_shape;	/* those found last */
+	struct ContextState *last_context;
+
+	/* the image decoded last (entry_check.c): its fields, and what their names are of */
+	pv_name    *names;
+	pv_value   *values;
+	uint8	   *salts;
+	int			nnames;
+	int			names_op;
+	struct ShapeState *names_of;
 
 	/* of a part only: pieces.h */
 	TimestampTz deadline;		/* 0: none; after it the rest of a chain is left */
@@ -95,6 +105,8 @@ extern char *verify_text(const void *s, size_t len);
 
 /* ---- entry_check.c: shapes, contexts, images ---- */
 
+typedef struct ContextState ContextState;
+
 typedef struct ShapeState
 {
 	int32		shape_id;		/* hash key */
@@ -115,10 +127,12 @@ typedef enum ImageState
 	IMAGE_UNKNOWN,				/* erased, or shape or context are not there (finding made of the latter) */
 } ImageState;
 
-extern ImageState verify_image(Verify *v, const ProvEntry *entry, int64 leaf, const char *object, pv_hash *given);
-
-/* Does the identity of the row follow from the key in the image? A finding if not. */
-extern void verify_row_identity(Verify *v, const ProvEntry *entry, int64 leaf, const char *object);
+/*
+ * With identity, also whether the identity of the row follows from the key in a
+ * good image (a finding if not). object NULL: the entry, by its number.
+ */
+extern ImageState verify_image(Verify *v, const ProvEntry *entry, int64 leaf, const char *object, bool identity,
+							   pv_hash *given);
 
 /* The entry's values with their names; false if they do not fit. */
 extern bool verify_image_values(Verify *v, const ProvEntry *entry, int *n, pv_name **names, pv_value **values);
