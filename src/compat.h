@@ -92,6 +92,19 @@ prov_json_valid(char *s, size_t len, int encoding)
 	tuplesort_getdatum(state, forward, val, isnull, NULL)
 #endif
 
+/* A read that has to give all that was asked for is an error otherwise (16). */
+#if PG_VERSION_NUM >= 160000
+#define prov_buffile_read(file, ptr, size) BufFileReadExact(file, ptr, size)
+#else
+#define prov_buffile_read(file, ptr, size) \
+	do { \
+		if (BufFileRead(file, ptr, size) != (size)) \
+			ereport(ERROR, \
+					(errcode_for_file_access(), \
+					 errmsg("could not read a temporary file"))); \
+	} while (0)
+#endif
+
 /* A specifier in front of the declaration (18). */
 #if PG_VERSION_NUM < 180000
 #define pg_noreturn pg_attribute_noreturn()

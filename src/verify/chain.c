@@ -1,60 +1,58 @@
 /*
  * chain.c: row chains, and the rows of the tables against their ends.
  *
- * One pass over the log hands every entry to a sort by table, row and place;
- * read back, each row's entries stand together in the order of the log, the
- * unsealed ones last in the order in which the sealer would take them. So each
- * entry's predecessor is known without a look-up, and the last image of each
- * row meets the row itself, which comes out of a sort of the table by the same
- * identity (table_rows.c).
+ * One pass over the log hands every entry to a store (chain_store.c), one over
+ * each table every row. Read back part by part, each row's entries stand
+ * together in the order of the log, the unsealed ones after them in the order
+ * in which the sealer would take them, the row itself last. So each entry's
+ * predecessor is known without a look-up, and the last image of each row meets
+ * the row; the table of heads is read alongside (chain_heads.c).
  *
  * A truncate ends the row chains of its table: the next entry of a row has no
  * predecessor, and no row is expected that has none after it. Where a table
  * was tagged again, its rows have new baselines; what was not, is not
  * expected, since nothing was recorded in between.
  *
- * Memory: two sorts of work_mem each; truncates, tags and erasures in a list.
+ * Memory: that of the store; truncates, tags and erasures in a list; a little
+ * for each table.
  */
 #include "postgres.h"
 
 #include "access/htup_details.h"
-#include "catalog/pg_operator.h"
-#include "catalog/pg_type.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 
-#include "compat.h"
 #include "types/types.h"
+#include "verify/chain_store.h"
 #include "verify/table_events.h"
 
-#define KEY_LEN (4 + PV_ROW_ID_LEN + 8)
-
-struct ChainSort
-{
-	Verify	   *v;
-	Tuplesortstate *sort;
-	TableEvents events;
-
-	bool		end;			/* of reading */
-	ChainItem	item;
-};
-
-/* What is known of the table whose rows are being read. */
+/* What is known of a table whose rows are read. */
 typedef struct TableGroup
 {
 	TableState *state;
 	uint8		own_id[PV_ROW_ID_LEN];	/* of the table's own chain */
 	bool		has_own_id;
+	bool		any;			/* there are entries */
 	TableEvents events;			/* of this table, by position */
 	int64		last_tag;		/* position; -1: none */
 	int64		last_erase;
 
 	TableRows  *rows;
 	bool		complete;		/* rows are all rows of the table */
-	bool		have_row;
-	TableRow	row;
 } TableGroup;
+
+struct ChainSort
+{
+	Verify	   *v;
+	ChainStore *store;
+	TableEvents events;
+
+	int			ngroups;		/* by table id */
+	int			cap_groups;
+	TableGroup **groups;
+	TableGroup *last;			/* found last */
+};
 
 /* What is known of the row whose entries are being read. */
 typedef struct Chain
@@ -71,24 +69,16 @@ typedef struct Chain
 ChainSort *
 chain_begin(Verify *v)
 {
-	ChainSort  *c = palloc0(sizeof(ChainSort));
+	ChainSort  *c = MemoryContextAllocZero(v->cxt, sizeof(ChainSort));
 
 	c->v = v;
-	c->sort = tuplesort_begin_datum(BYTEAOID, ByteaLessOperator, InvalidOid, false, work_mem, NULL, TUPLESORT_NONE);
+	c->store = chain_store_create(v);
 	return c;
 }
 
 void
 chain_add(ChainSort *c, const ProvEntry *entry, const LeafItem *leaf, bool hash_good, int64 position)
 {
-	union
-	{
-		struct varlena v;
-		uint8		bytes[VARHDRSZ + KEY_LEN + sizeof(ChainItem)];
-	}			datum;
-	uint8	   *key = (uint8 *) VARDATA(&datum.v);
-	pv_buf		b;
-	ResourceOwner owner = CurrentResourceOwner;
 	ChainItem	item;
 
 	memset(&item, 0, sizeof(item));
@@ -112,17 +102,7 @@ chain_add(ChainSort *c, const ProvEntry *entry, const LeafItem *leaf, bool hash_
 		memcpy(item.digest, digest.b, sizeof(item.digest));
 	}
 	table_events_add(c->v, &c->events, &item);
-
-	SET_VARSIZE(&datum.v, sizeof(datum.bytes));
-	pv_buf_init(&b, key, KEY_LEN);
-	pv_put_u32(&b, (uint32) entry->table_id ^ 0x80000000);	/* in the order of signed numbers */
-	pv_put_bytes(&b, entry->row_id, PV_ROW_ID_LEN);
-	pv_put_u64(&b, (uint64) position);
-	memcpy(key + KEY_LEN, &item, sizeof(item));
-
-	CurrentResourceOwner = c->v->owner;	/* for the files of the sort */
-	tuplesort_putdatum(c->sort, PointerGetDatum(&datum), false);
-	CurrentResourceOwner = owner;
+	chain_store_put(c->store, &item);
 }
 
 typedef struct UnsealedTask
@@ -177,22 +157,6 @@ chain_add_unsealed(ChainSort *c, bool all, int32 table_id)
 }
 
 /* ---- one row ---- */
-
-static bool
-next_item(ChainSort *c)
-{
-	Datum		d;
-	bool		isnull;
-
-	if (!prov_tuplesort_getdatum(c->sort, true, &d, &isnull))
-	{
-		c->end = true;
-		return false;
-	}
-	memcpy(&c->item, (uint8 *) VARDATA(DatumGetPointer(d)) + KEY_LEN, sizeof(ChainItem));
-	pfree(DatumGetPointer(d));
-	return true;
-}
 
 static int64
 leaf_of(const ChainItem *item)
@@ -269,71 +233,42 @@ add_to_chain(Verify *v, TableGroup *g, Chain *chain, const ChainItem *item)
 	chain->any = true;
 }
 
-typedef struct HeadTask
-{
-	Verify	   *v;
-	bool		own;
-	const ChainItem *last;
-	bool		found;
-	int64		leaf;
-	pv_hash		hash;
-} HeadTask;
-
-static void
-read_head(void *arg)
-{
-	HeadTask   *task = arg;
-	ProvRel		rel = task->own ? PROV_TABLE_HEAD : PROV_HEAD;
-	HeapTuple	tup;
-	bool		null_leaf,
-				null_hash;
-	Datum		leaf;
-	Datum		hash;
-
-	tup = prov_fetch1(rel, task->own ? Int32GetDatum(task->last->table_id) : PointerGetDatum(task->last->row_id),
-					  task->v->snapshot);
-	task->found = false;
-	if (!HeapTupleIsValid(tup))
-		return;
-	leaf = heap_getattr(tup, task->own ? A_THEAD_LAST_LEAF : A_HEAD_LAST_LEAF, prov_tupdesc(rel), &null_leaf);
-	hash = heap_getattr(tup, task->own ? A_THEAD_HASH : A_HEAD_HASH, prov_tupdesc(rel), &null_hash);
-	if (null_leaf || null_hash)
-		return;
-	task->found = true;
-	task->leaf = DatumGetInt64(leaf);
-	task->hash = *DatumGetHashP(hash);
-}
-
 /* The table of heads is derived from the chains: what it says is compared. */
 static void
-check_head(Verify *v, TableGroup *g, const ChainItem *last)
+check_head(Verify *v, TableGroup *g, ChainHeads *heads, const ChainItem *last)
 {
-	HeadTask	task = {.v = v, .own = is_own_chain(g, last), .last = last};
+	ChainHead	own;
+	const ChainHead *head;
+	bool		ok;
 
-	if (!verify_try(v, read_head, &task))
+	if (is_own_chain(g, last))
+		head = chain_own_head(v, last->table_id, &own, &ok) ? &own : NULL;
+	else
+		head = chain_heads_find(heads, last->row_id, &ok);
+	if (!ok)
 		verify_finding(v, "unreadable", SEV_ERROR, object_of(v, g, last), -1, -1, "The head of the chain cannot be read: %s", v->fault);
-	else if (!task.found)
+	else if (head == NULL)
 		verify_finding(v, "head_differs", SEV_WARNING, object_of(v, g, last), last->seq, last->position,
 					   "The table of heads does not know this row chain.");
-	else if (task.leaf != last->position || (last->hash_good && !pv_hash_equal(&task.hash, &last->hash)))
+	else if (head->leaf != last->position || (last->hash_good && !pv_hash_equal(&head->hash, &last->hash)))
 		verify_finding(v, "head_differs", SEV_WARNING, object_of(v, g, last), last->seq, last->position,
-					   "The table of heads has leaf " INT64_FORMAT " as the last of this row chain, or another hash.", task.leaf);
+					   "The table of heads has leaf " INT64_FORMAT " as the last of this row chain, or another hash.", head->leaf);
 }
 
-static void
-report_unrecorded(Verify *v, TableGroup *g, bool since_tag)
+/* The row of a table that an item is. */
+static TableRow
+row_of(const ChainItem *item)
 {
-	verify_unrecorded(v, g->state, g->rows, &g->row, since_tag);
+	TableRow	row = {.tableoid = (Oid) item->xid};
+
+	memcpy(row.row_id, item->row_id, PV_ROW_ID_LEN);
+	memcpy(row.digest, item->digest, sizeof(row.digest));
+	ItemPointerSet(&row.tid, (BlockNumber) (item->seq >> 16), (OffsetNumber) (item->seq & 0xFFFF));
+	return row;
 }
 
 static void
-next_row(TableGroup *g)
-{
-	g->have_row = table_rows_next(g->rows, &g->row);
-}
-
-static void
-compare_row(Verify *v, TableGroup *g, const ChainItem *state)
+compare_row(Verify *v, TableGroup *g, const ChainItem *state, const TableRow *row)
 {
 	ShapeState *shape = verify_shape(v, state->shape_id, state->seq);
 	ProvEntry	entry;
@@ -342,52 +277,59 @@ compare_row(Verify *v, TableGroup *g, const ChainItem *state)
 	if (!state->has_image)
 		return;
 	if (shape->usable && pv_hash_equal(&shape->shape->digest, &g->state->shape_digest) &&
-		memcmp(state->digest, g->row.digest, sizeof(state->digest)) == 0)
+		memcmp(state->digest, row->digest, sizeof(state->digest)) == 0)
 		return;
 	if (!get_entry(v, state, &entry))
 		return;
-	columns = table_row_difference(g->rows, &g->row, &entry);
+	columns = table_row_difference(g->rows, row, &entry);
 	if (columns != NULL)
 		verify_finding(v, "row_differs", SEV_ERROR, verify_object(v, g->state, &entry), state->seq, leaf_of(state),
 					   "The row differs from its last entry in: %s.", columns);
 }
 
-/* All entries of a row are read. */
+/*
+ * All there is of a row is read: its entries, of which last_sealed is the last
+ * with a leaf, and the row itself. Either may be missing.
+ */
 static void
-end_chain(Verify *v, TableGroup *g, Chain *chain, const ChainItem *last_sealed)
+end_chain(Verify *v, TableGroup *g, ChainHeads *heads, Chain *chain, const ChainItem *last_sealed, const TableRow *row)
 {
-	const uint8 *id = chain->last.row_id;
 	bool		counts;			/* the last that was recorded of the row still does */
 	bool		exists;
-	int			cmp = 1;
 
+	if (!chain->any)
+	{
+		if (row != NULL)
+			verify_unrecorded(v, g->state, g->rows, row, false);
+		return;
+	}
 	if (last_sealed != NULL)
-		check_head(v, g, last_sealed);
+		check_head(v, g, heads, last_sealed);
 	if (chain->erased > 0 && Max(chain->last_erase, g->last_erase) < chain->first_erased.position)
 		verify_finding(v, "image_missing", SEV_ERROR, object_of(v, g, &chain->last), chain->first_erased.seq,
 					   leaf_of(&chain->first_erased),
 					   "Image or seed of " INT64_FORMAT " entries of the row are gone, and no entry says that they were erased.",
 					   chain->erased);
-	if (g->rows == NULL || is_own_chain(g, &chain->last))
+	if (g->rows == NULL)
 		return;
+	if (is_own_chain(g, &chain->last))
+	{
+		if (row != NULL)
+			verify_unrecorded(v, g->state, g->rows, row, false);
+		return;
+	}
 	counts = chain->state.op != 0 && chain->state.position >= g->last_tag &&
 		!table_events_truncated(&g->events, chain->state.position, PG_INT64_MAX);
 	exists = chain->exists && counts;
 	if (counts && !verify_is_final(v, g->state, chain->state.seq))
 		verify_not_final(v, object_of(v, g, &chain->state), chain->state.seq, leaf_of(&chain->state));
 
-	while (g->have_row && (cmp = memcmp(g->row.row_id, id, PV_ROW_ID_LEN)) < 0)
-	{
-		report_unrecorded(v, g, false);
-		next_row(g);
-	}
-	if (g->have_row && cmp == 0)
+	if (row != NULL)
 	{
 		if (exists)
-			compare_row(v, g, &chain->state);
+			compare_row(v, g, &chain->state, row);
 		else
-			report_unrecorded(v, g, chain->last.position > g->last_tag);
-		next_row(g);
+			verify_unrecorded(v, g->state, g->rows, row, chain->last.position > g->last_tag);
 	}
 	else if (exists && g->complete)
 		verify_finding(v, "row_missing", SEV_ERROR, object_of(v, g, &chain->state), chain->state.seq, leaf_of(&chain->state),
@@ -405,85 +347,140 @@ last_position(const TableEvents *of, int op)
 }
 
 static void
-begin_group(ChainSort *c, TableGroup *g, int32 table_id, bool has_entries)
+put_row(void *arg, const TableRow *row)
+{
+	ChainSort  *c = arg;
+	ChainItem	item;
+
+	memset(&item, 0, sizeof(item));
+	memcpy(item.row_id, row->row_id, PV_ROW_ID_LEN);
+	memcpy(item.digest, row->digest, sizeof(item.digest));
+	item.table_id = row->table_id;
+	item.position = ROW_POSITION;
+	item.xid = row->tableoid;
+	item.seq = (int64) ItemPointerGetBlockNumberNoCheck(&row->tid) << 16 | ItemPointerGetOffsetNumberNoCheck(&row->tid);
+	chain_store_put(c->store, &item);
+}
+
+/* Looks at a table as such, and puts its rows to the entries. */
+static TableGroup *
+add_group(ChainSort *c, int32 table_id)
 {
 	Verify	   *v = c->v;
+	TableGroup *g = MemoryContextAllocZero(v->cxt, sizeof(TableGroup));
+	int			i;
 
-	memset(g, 0, sizeof(*g));
 	g->state = table_state(v, table_id);
 	if (v->identity != NULL)
 		g->has_own_id = pv_row_identity(prov_hasher(), v->identity->row_key, (uint32) table_id, NULL, 0, g->own_id) == PV_OK;
-
 	g->events = table_events_of(&c->events, table_id);
 	g->last_tag = last_position(&g->events, PV_OP_TAG);
 	g->last_erase = last_position(&g->events, PV_OP_ERASE);
+
+	if (c->ngroups == c->cap_groups)
+	{
+		c->cap_groups = c->cap_groups == 0 ? 64 : c->cap_groups * 2;
+		c->groups = c->groups == NULL ? MemoryContextAllocHuge(v->cxt, sizeof(TableGroup *) * c->cap_groups) :
+			repalloc_huge(c->groups, sizeof(TableGroup *) * c->cap_groups);
+	}
+	for (i = c->ngroups++; i > 0 && c->groups[i - 1]->state->table_id > table_id; i--)
+		c->groups[i] = c->groups[i - 1];
+	c->groups[i] = g;
+
 	if (g->state->table == NULL)
 	{
 		verify_finding(v, "registry_missing", SEV_ERROR, psprintf("table %d", table_id), -1, -1,
 					   "The ledger has entries of a table that its registry does not know.");
-		return;
+		return g;
 	}
 	verify_registry_row(v, g->state, &g->events);
 	if (!g->state->tagged)
-		return;
-	if (!has_entries)
-		verify_finding(v, "entry_missing", SEV_ERROR, g->state->name, -1, -1,
-					   "The table is tagged, and there is not one entry of it.");
+		return g;
 	verify_table_definition(v, g->state);
 	if (OidIsValid(g->state->relid))
-		g->rows = table_rows_begin(v, g->state, &g->complete);
-	if (g->rows != NULL)
-		next_row(g);
+		g->rows = table_rows_begin(v, g->state, put_row, c, &g->complete);
+	return g;
 }
 
-static void
-end_group(Verify *v, TableGroup *g)
+/* The group of a table; one that the registry does not know is added when first met. */
+static TableGroup *
+find_group(ChainSort *c, int32 table_id)
 {
-	if (g->rows == NULL)
-		return;
-	while (g->have_row)
+	int			low = 0;
+	int			high = c->ngroups;
+
+	if (c->last != NULL && c->last->state->table_id == table_id)
+		return c->last;
+	while (low < high)
 	{
-		report_unrecorded(v, g, false);
-		next_row(g);
-		MemoryContextReset(v->tmp);
+		int			mid = low + (high - low) / 2;
+
+		if (c->groups[mid]->state->table_id < table_id)
+			low = mid + 1;
+		else
+			high = mid;
 	}
-	table_rows_end(g->rows);
+	if (low < c->ngroups && c->groups[low]->state->table_id == table_id)
+		c->last = c->groups[low];
+	else
+		c->last = add_group(c, table_id);
+	return c->last;
 }
 
-/* Reads the entries of one table; c->item is the first, and afterwards the next table's. */
+/* Reads the rows of a part of the store. */
 static void
-check_group(ChainSort *c, int32 table_id, bool has_entries)
+check_part(ChainSort *c, int part, int64 *done)
 {
 	Verify	   *v = c->v;
-	MemoryContext old;
-	TableGroup	g;
-	int64		n = 0;
+	MemoryContext old = MemoryContextSwitchTo(v->tmp);
+	ChainReader *reader = chain_reader_open(c->store, part);
+	ChainHeads *heads = chain_heads_open(v);
+	ChainItem	item;
+	bool		more = chain_reader_next(reader, &item);
 
-	begin_group(c, &g, table_id, has_entries);
-	verify_progress_begin_of(v, "row chains", g.state->name, 0);
-	old = MemoryContextSwitchTo(v->tmp);
-	while (has_entries && !c->end && c->item.table_id == table_id)
+	while (more)
 	{
+		TableGroup *g = find_group(c, item.table_id);
 		Chain		chain = {.last_erase = -1};
 		ChainItem	sealed;
+		TableRow	row;
+		uint8		row_id[PV_ROW_ID_LEN];
 		bool		any_sealed = false;
+		bool		any_row = false;
 
+		memcpy(row_id, item.row_id, PV_ROW_ID_LEN);
 		do
 		{
-			add_to_chain(v, &g, &chain, &c->item);
-			if (leaf_of(&c->item) >= 0)
+			if (item.position != ROW_POSITION)
 			{
-				sealed = c->item;
-				any_sealed = true;
+				add_to_chain(v, g, &chain, &item);
+				if (leaf_of(&item) >= 0)
+				{
+					sealed = item;
+					any_sealed = true;
+				}
 			}
-			if (++n % 256 == 0)
-				verify_progress(v, n);
-		} while (next_item(c) && c->item.table_id == table_id &&
-				 memcmp(c->item.row_id, chain.last.row_id, PV_ROW_ID_LEN) == 0);
-		end_chain(v, &g, &chain, any_sealed ? &sealed : NULL);
+			else if (any_row)
+			{
+				TableRow	other = row_of(&item);
+
+				verify_unrecorded(v, g->state, g->rows, &other, false);
+			}
+			else
+			{
+				row = row_of(&item);
+				any_row = true;
+			}
+			if (++*done % 256 == 0)
+				verify_progress(v, *done);
+			more = chain_reader_next(reader, &item);
+		} while (more && item.table_id == g->state->table_id && memcmp(item.row_id, row_id, PV_ROW_ID_LEN) == 0);
+		end_chain(v, g, heads, &chain, any_sealed ? &sealed : NULL, any_row ? &row : NULL);
+		g->any = g->any || chain.any;
 		MemoryContextReset(v->tmp);
 	}
-	end_group(v, &g);
+	chain_heads_close(heads);
+	chain_reader_close(reader);
 	MemoryContextSwitchTo(old);
 }
 
@@ -492,25 +489,26 @@ chain_check(ChainSort *c, bool all, int32 only_table)
 {
 	Verify	   *v = c->v;
 	int			nregistry = 1;
-	int			done = 0;
 	int32		one[1] = {only_table};
 	int32	   *registry = all ? verify_registry(v, &nregistry) : one;
+	int64		done = 0;
+	int			i;
 
 	table_events_sort(&c->events);
-	tuplesort_performsort(c->sort);
-
-	(void) next_item(c);
-	while (!c->end)
+	for (i = 0; i < nregistry; i++)
+		(void) find_group(c, registry[i]);
+	verify_progress_begin(v, "row chains", 0);
+	for (i = 0; i < CHAIN_PARTS; i++)
+		check_part(c, i, &done);
+	for (i = 0; i < c->ngroups; i++)
 	{
-		int32		table_id = c->item.table_id;
+		TableGroup *g = c->groups[i];
 
-		for (; done < nregistry && registry[done] < table_id; done++)
-			check_group(c, registry[done], false);
-		if (done < nregistry && registry[done] == table_id)
-			done++;
-		check_group(c, table_id, true);
+		if (g->state->tagged && !g->any)
+			verify_finding(v, "entry_missing", SEV_ERROR, g->state->name, -1, -1,
+						   "The table is tagged, and there is not one entry of it.");
+		if (g->rows != NULL)
+			table_rows_end(g->rows);
 	}
-	for (; done < nregistry; done++)
-		check_group(c, registry[done], false);
-	tuplesort_end(c->sort);
+	chain_store_destroy(c->store);
 }

@@ -4,7 +4,7 @@
 #ifndef PROV_TABLE_EVENTS_H
 #define PROV_TABLE_EVENTS_H
 
-#include "verify/verify.h"
+#include "verify/chain_store.h"
 
 typedef struct TableEvent
 {

@@ -1,5 +1,5 @@
 /*
- * table_rows.c: the rows that a tagged table has now, sorted by identity.
+ * table_rows.c: the rows that a tagged table has now.
  *
  * The table is read directly, below row security and privileges, in chunks of
  * blocks; a chunk that cannot be read is read again block by block, and a block
@@ -10,7 +10,7 @@
  * Output functions of user-defined types run as the table's owner, as they do
  * in capture.
  *
- * Memory: a sort of work_mem, and the rows of one chunk.
+ * Memory: the rows of one chunk.
  */
 #include "postgres.h"
 
@@ -18,8 +18,6 @@
 #include "access/tableam.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_inherits.h"
-#include "catalog/pg_operator.h"
-#include "catalog/pg_type.h"
 #include "executor/tuptable.h"
 #include "miscadmin.h"
 #include "storage/bufmgr.h"
@@ -47,7 +45,8 @@ struct TableRows
 {
 	Verify	   *v;
 	TableState *state;
-	Tuplesortstate *sort;
+	void		(*put) (void *arg, const TableRow *row);
+	void	   *put_arg;
 	int			nparts;			/* relations with storage */
 	Part	   *parts;
 	ProvLayout *root;			/* of the table itself */
@@ -145,6 +144,7 @@ scan_chunk(void *arg)
 		prov_check(pv_sha256(prov_hasher(), image, len, &digest));
 		memcpy(row.digest, digest.b, sizeof(row.digest));
 		row.tableoid = part->relid;
+		row.table_id = task->rows->state->table_id;
 		row.tid = slot->tts_tid;
 		add_found(task, &row);
 		MemoryContextSwitchTo(old);
@@ -155,28 +155,10 @@ scan_chunk(void *arg)
 	table_close(rel, NoLock);
 }
 
-static void
-put_found(ScanTask *task)
-{
-	union
-	{
-		struct varlena v;
-		uint8		bytes[VARHDRSZ + sizeof(TableRow)];
-	}			datum;
-	int64		i;
-
-	SET_VARSIZE(&datum.v, sizeof(datum.bytes));
-	for (i = 0; i < task->nfound; i++)
-	{
-		memcpy(VARDATA(&datum.v), &task->found[i], sizeof(TableRow));
-		tuplesort_putdatum(task->rows->sort, PointerGetDatum(&datum), false);
-	}
-}
-
 static bool
 scan_blocks(ScanTask *task, BlockNumber first, BlockNumber last)
 {
-	bool		ok;
+	int64		i;
 
 	MemoryContextReset(task->row);
 	MemoryContextReset(task->chunk);
@@ -184,10 +166,11 @@ scan_blocks(ScanTask *task, BlockNumber first, BlockNumber last)
 	task->nfound = task->cap = 0;
 	task->first = first;
 	task->last = last;
-	ok = verify_try(task->rows->v, scan_chunk, task);
-	if (ok)
-		put_found(task);
-	return ok;
+	if (!verify_try(task->rows->v, scan_chunk, task))
+		return false;
+	for (i = 0; i < task->nfound; i++)
+		task->rows->put(task->rows->put_arg, &task->found[i]);
+	return true;
 }
 
 /* Reads all rows of a relation; false if some could not be. */
@@ -283,7 +266,7 @@ table_rows_open(Verify *v, TableState *state)
 }
 
 TableRows *
-table_rows_begin(Verify *v, TableState *state, bool *complete)
+table_rows_begin(Verify *v, TableState *state, void (*put) (void *arg, const TableRow *row), void *arg, bool *complete)
 {
 	TableRows  *rows = table_rows_open(v, state);
 	int64		done = 0;
@@ -293,14 +276,14 @@ table_rows_begin(Verify *v, TableState *state, bool *complete)
 	*complete = false;
 	if (rows == NULL)
 		return NULL;
-	rows->sort = tuplesort_begin_datum(BYTEAOID, ByteaLessOperator, InvalidOid, false, work_mem, NULL, TUPLESORT_NONE);
+	rows->put = put;
+	rows->put_arg = arg;
 	*complete = true;
 	for (i = 0; i < rows->nparts; i++)
 		total += rows->parts[i].nblocks;
 	verify_progress_begin_of(v, "blocks", state->name, total);
 	for (i = 0; i < rows->nparts; i++)
 		*complete &= scan_part(rows, &rows->parts[i], &done);
-	tuplesort_performsort(rows->sort);
 	return rows;
 }
 
@@ -345,26 +328,11 @@ table_rows_layout(TableRows *rows, Oid *owner)
 	return rows->root;
 }
 
-bool
-table_rows_next(TableRows *rows, TableRow *row)
-{
-	Datum		d;
-	bool		isnull;
-
-	if (!prov_tuplesort_getdatum(rows->sort, true, &d, &isnull))
-		return false;
-	memcpy(row, VARDATA(DatumGetPointer(d)), sizeof(*row));
-	pfree(DatumGetPointer(d));
-	return true;
-}
-
 void
 table_rows_end(TableRows *rows)
 {
 	int			i;
 
-	if (rows->sort != NULL)
-		tuplesort_end(rows->sort);
 	for (i = 0; i < rows->nparts; i++)
 		prov_layout_free(rows->parts[i].layout);
 	prov_layout_free(rows->root);

@@ -16,7 +16,6 @@
 #include "funcapi.h"
 #include "utils/hsearch.h"
 #include "utils/resowner.h"
-#include "utils/tuplesort.h"
 
 #include "ledger/log.h"
 #include "ledger/progress.h"
@@ -208,25 +207,7 @@ extern void verify_cosignature_at(Verify *v, const ItemPointerData *tid);
 /* Question 4. */
 extern void verify_kept_checkpoint(Verify *v, Datum kept);
 
-/* ---- chain.c: one sort of entries by table, row, place ---- */
-
-typedef struct ChainItem
-{
-	int32		table_id;
-	uint8		row_id[PV_ROW_ID_LEN];
-	int64		position;		/* leaf, or UNSEALED_POSITION + n */
-	uint64		xid;
-	int64		seq;
-	int64		prev_leaf;		/* -1: none */
-	int32		shape_id;
-	int16		op;
-	bool		has_image;
-	bool		hash_good;		/* the entry gives it */
-	pv_hash		hash;			/* leaf hash as stored; of sealed ones */
-	uint8		digest[16];		/* of the image */
-} ChainItem;
-
-#define UNSEALED_POSITION (INT64CONST(1) << 62)
+/* ---- chain.c: entries by row, against the rows ---- */
 
 typedef struct ChainSort ChainSort;
 extern ChainSort *chain_begin(Verify *v);
@@ -258,7 +239,7 @@ extern void verify_leaf_hash(const ProvEntry *entry, const pv_hash *commitment, 
 /* Is this hash what the checkpoints have at this leaf? 1 yes, 0 no, -1 not known. */
 extern int verify_hash_in_tree(Verify *v, int64 leaf, const pv_hash *hash);
 
-/* ---- table_rows.c: the rows of a table, sorted by identity ---- */
+/* ---- table_rows.c: the rows of a table ---- */
 
 typedef struct TableRow
 {
@@ -266,6 +247,7 @@ typedef struct TableRow
 	uint8		digest[16];
 	Oid			tableoid;
 	ItemPointerData tid;
+	int32		table_id;
 } TableRow;
 
 typedef struct TableRows TableRows;
@@ -290,13 +272,13 @@ extern TableRows *table_rows_open(Verify *v, TableState *state);
 /* The layout of the table itself, and its owner. */
 extern struct ProvLayout *table_rows_layout(TableRows *rows, Oid *owner);
 
-/* Opens it and reads its rows; NULL if that is not possible (findings made). *complete: all of them. */
-extern TableRows *table_rows_begin(Verify *v, TableState *state, bool *complete);
+/* Opens it and hands over its rows; NULL if that is not possible (findings made). *complete: all of them. */
+extern TableRows *table_rows_begin(Verify *v, TableState *state, void (*put) (void *arg, const TableRow *row), void *arg,
+								   bool *complete);
 
 /* Number of blocks, and the rows of one of them (palloc'd). False if it cannot be read (finding made). */
 extern int64 table_rows_blocks(TableRows *rows);
 extern bool table_rows_block(TableRows *rows, int64 block, TableRow **found, int64 *n);
-extern bool table_rows_next(TableRows *rows, TableRow *row);
 extern void table_rows_end(TableRows *rows);
 
 /* The row at that place, as values in the order of the layout's names; false if gone. */

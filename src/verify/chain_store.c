@@ -1,0 +1,260 @@
+/*
+ * chain_store.c: items by parts of the row identities (see chain_store.h).
+ *
+ * A row's identity is a keyed hash, so the parts are about the same size. What
+ * does not fit the memory of a part goes to its temporary file. A part is
+ * sorted when it is read: in memory if work_mem suffices, else by the server's
+ * sort.
+ *
+ * Memory: BUFFER_ITEMS of each part (2.3 MB in all) while the items are
+ * gathered, then work_mem for the part that is read.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_operator.h"
+#include "catalog/pg_type.h"
+#include "miscadmin.h"
+#include "storage/buffile.h"
+#include "utils/memutils.h"
+#include "utils/tuplesort.h"
+
+#include "compat.h"
+#include "verify/chain_store.h"
+
+#define BUFFER_ITEMS 320
+#define KEY_LEN (PV_ROW_ID_LEN + 4 + 8)
+
+typedef struct StorePart
+{
+	ChainItem  *buffer;			/* NULL: nothing was put */
+	int			nbuffer;
+	BufFile    *file;			/* NULL: nothing was written */
+	int64		nfile;
+} StorePart;
+
+struct ChainStore
+{
+	Verify	   *v;
+	StorePart	parts[CHAIN_PARTS];
+};
+
+/* An item in memory, with what most comparisons need. */
+typedef struct SortRef
+{
+	uint64		prefix;			/* the first bytes of the row identity */
+	const ChainItem *item;
+} SortRef;
+
+struct ChainReader
+{
+	ChainStore *store;
+	ChainItem  *items;
+	SortRef    *refs;
+	int64		n;
+	int64		next;
+	Tuplesortstate *sort;		/* NULL: all in memory */
+};
+
+ChainStore *
+chain_store_create(Verify *v)
+{
+	ChainStore *s = MemoryContextAllocZero(v->cxt, sizeof(ChainStore));
+
+	s->v = v;
+	return s;
+}
+
+static void
+write_buffer(ChainStore *s, StorePart *part)
+{
+	ResourceOwner owner = CurrentResourceOwner;
+	MemoryContext old = MemoryContextSwitchTo(s->v->cxt);
+
+	CurrentResourceOwner = s->v->owner; /* the file outlives a subtransaction */
+	if (part->file == NULL)
+		part->file = BufFileCreateTemp(false);
+	BufFileWrite(part->file, part->buffer, part->nbuffer * sizeof(ChainItem));
+	part->nfile += part->nbuffer;
+	part->nbuffer = 0;
+	CurrentResourceOwner = owner;
+	MemoryContextSwitchTo(old);
+}
+
+void
+chain_store_put(ChainStore *s, const ChainItem *item)
+{
+	StorePart  *part = &s->parts[chain_part(item->row_id)];
+
+	if (part->buffer == NULL)
+		part->buffer = MemoryContextAlloc(s->v->cxt, BUFFER_ITEMS * sizeof(ChainItem));
+	if (part->nbuffer == BUFFER_ITEMS)
+		write_buffer(s, part);
+	part->buffer[part->nbuffer++] = *item;
+}
+
+void
+chain_store_destroy(ChainStore *s)
+{
+	int			i;
+
+	for (i = 0; i < CHAIN_PARTS; i++)
+	{
+		if (s->parts[i].file != NULL)
+			BufFileClose(s->parts[i].file);
+		if (s->parts[i].buffer != NULL)
+			pfree(s->parts[i].buffer);
+	}
+	pfree(s);
+}
+
+/* ---- reading a part ---- */
+
+static uint64
+prefix_of(const ChainItem *item)
+{
+	uint64		prefix;
+
+	memcpy(&prefix, item->row_id, sizeof(prefix));
+	return pg_ntoh64(prefix);
+}
+
+static inline int
+compare_refs(const SortRef *a, const SortRef *b)
+{
+	int			c;
+
+	if (a->prefix != b->prefix)
+		return a->prefix < b->prefix ? -1 : 1;
+	c = memcmp(a->item->row_id, b->item->row_id, PV_ROW_ID_LEN);
+	if (c != 0)
+		return c;
+	if (a->item->table_id != b->item->table_id)
+		return a->item->table_id < b->item->table_id ? -1 : 1;
+	return a->item->position < b->item->position ? -1 : a->item->position > b->item->position;
+}
+
+#define ST_SORT sort_refs
+#define ST_ELEMENT_TYPE SortRef
+#define ST_COMPARE(a, b) compare_refs(a, b)
+#define ST_SCOPE static
+#define ST_DEFINE
+#define ST_CHECK_FOR_INTERRUPTS
+#include "lib/sort_template.h"
+
+/* To the server's sort, behind a key whose bytes are in the order of the items. */
+static void
+put_sorted(ChainReader *r, const ChainItem *item)
+{
+	union
+	{
+		struct varlena v;
+		uint8		bytes[VARHDRSZ + KEY_LEN + sizeof(ChainItem)];
+	}			datum;
+	uint8	   *key = (uint8 *) VARDATA(&datum.v);
+	pv_buf		b;
+
+	SET_VARSIZE(&datum.v, sizeof(datum.bytes));
+	pv_buf_init(&b, key, KEY_LEN);
+	pv_put_bytes(&b, item->row_id, PV_ROW_ID_LEN);
+	pv_put_u32(&b, (uint32) item->table_id ^ 0x80000000);	/* in the order of signed numbers */
+	pv_put_u64(&b, (uint64) item->position);
+	memcpy(key + KEY_LEN, item, sizeof(*item));
+	tuplesort_putdatum(r->sort, PointerGetDatum(&datum), false);
+}
+
+static void
+read_file(ChainReader *r, BufFile *file, int64 n)
+{
+	int64		i;
+
+	if (BufFileSeek(file, 0, 0, SEEK_SET) != 0)
+		ereport(ERROR,
+				(errcode_for_file_access(),
+				 errmsg("could not rewind a temporary file")));
+	for (i = 0; i < n; i++)
+	{
+		ChainItem	item;
+		ChainItem  *to = r->sort == NULL ? &r->items[r->n++] : &item;
+
+		prov_buffile_read(file, to, sizeof(ChainItem));
+		if (r->sort != NULL)
+			put_sorted(r, to);
+	}
+}
+
+ChainReader *
+chain_reader_open(ChainStore *s, int number)
+{
+	StorePart  *part = &s->parts[number];
+	ChainReader *r = MemoryContextAllocZero(s->v->cxt, sizeof(ChainReader));
+	ResourceOwner owner = CurrentResourceOwner;
+	int64		n = part->nfile + part->nbuffer;
+	int64		i;
+
+	r->store = s;
+	CurrentResourceOwner = s->v->owner;
+	if (n <= (int64) work_mem * 1024 / (int64) (sizeof(ChainItem) + sizeof(SortRef)))
+	{
+		r->items = MemoryContextAllocHuge(s->v->cxt, (n + 1) * sizeof(ChainItem));
+		r->refs = MemoryContextAllocHuge(s->v->cxt, (n + 1) * sizeof(SortRef));
+	}
+	else
+		r->sort = tuplesort_begin_datum(BYTEAOID, ByteaLessOperator, InvalidOid, false, work_mem, NULL, TUPLESORT_NONE);
+
+	if (part->file != NULL)
+		read_file(r, part->file, part->nfile);
+	for (i = 0; i < part->nbuffer; i++)
+	{
+		if (r->sort == NULL)
+			r->items[r->n++] = part->buffer[i];
+		else
+			put_sorted(r, &part->buffer[i]);
+	}
+
+	if (r->sort == NULL)
+	{
+		for (i = 0; i < r->n; i++)
+		{
+			r->refs[i].item = &r->items[i];
+			r->refs[i].prefix = prefix_of(&r->items[i]);
+		}
+		sort_refs(r->refs, r->n);
+	}
+	else
+		tuplesort_performsort(r->sort);
+	CurrentResourceOwner = owner;
+	return r;
+}
+
+bool
+chain_reader_next(ChainReader *r, ChainItem *item)
+{
+	Datum		d;
+	bool		isnull;
+
+	if (r->sort == NULL)
+	{
+		if (r->next == r->n)
+			return false;
+		*item = *r->refs[r->next++].item;
+		return true;
+	}
+	if (!prov_tuplesort_getdatum(r->sort, true, &d, &isnull))
+		return false;
+	memcpy(item, (uint8 *) VARDATA(DatumGetPointer(d)) + KEY_LEN, sizeof(ChainItem));
+	pfree(DatumGetPointer(d));
+	return true;
+}
+
+void
+chain_reader_close(ChainReader *r)
+{
+	if (r->sort != NULL)
+		tuplesort_end(r->sort);
+	else
+	{
+		pfree(r->refs);
+		pfree(r->items);
+	}
+	pfree(r);
+}
