@@ -7,21 +7,28 @@
 # this with the extension installed in a private PostgreSQL, PG_CONFIG naming
 # it, its programs in PATH, and SCRATCH a folder of its own.
 #
-# Prints tables in Markdown to standard output, progress to standard error, and
-# writes every round's figures to a CSV file. Nothing is asserted.
+# Prints one table in Markdown to standard output, progress to standard error,
+# and writes the table and every round's figures to two CSV files. Nothing is
+# asserted. An estimate of the time comes first.
 #
-#   BENCH_QUICK=1     a smoke run of about two minutes
+#   BENCH_QUICK=1     a smoke run of some minutes: everything once, small
+#   BENCH_ONLY        groups to run, of: single clients txn bulk wal ledger tag
+#                     shapes tpcb replay bundle (all); of bench-long: growth
+#                     bundle (both)
 #   BENCH_ROUNDS      interleaved rounds (5)
 #   BENCH_SECONDS     length of one pgbench run (2)
 #   BENCH_ROWS        rows of the CRM table and of bulk statements (200000)
-#   BENCH_ONLY        groups to run, of: single bulk tag ledger bundle (all);
-#                     bench-long knows bundle alone and all
+#   BENCH_MINUTES     a group that would not end within that time is left out,
+#                     and said so (60; bench-long: a day)
 #   BENCH_BUNDLE_ROWS entries of a bundle (BENCH_ROWS; bench-long: 1000000); the
 #                     log is six, in bench-long ten times as long
-#   BENCH_CSV         the CSV file (/tmp/provenance-bench-<time>.csv)
+#   BENCH_CSV         every round's figures (/tmp/provenance-bench-<time>.csv);
+#                     the table goes beside it, ...-table.csv
 #   BENCH_DIR         where the cluster lives (SCRATCH); for durable commits it
 #                     must be a file system on a disk
-#   BENCH_STAGES      bench-long: log sizes, in million entries (0 10 50)
+#   BENCH_STAGES      bench-long: log sizes, in million entries (1 10 50)
+#   BENCH_SCALE       bench-long: these sizes and numbers of keys times this (1)
+#   CRM_DATA          the folder of crm-sales-opportunities, for the replay
 
 set -euo pipefail
 

@@ -9,7 +9,7 @@ import os
 import time
 from statistics import median
 
-from report import amount, table
+from report import amount, spread
 from server import Failed, children_cpu, number, psql, query, run_file, say, watched
 
 # name, format, what to export
@@ -44,7 +44,7 @@ SELECT provenance.seal();
 
 def prepare(rows, between):
     psql("postgres", "CREATE DATABASE sender")
-    run_file("sender", "contact.sql", {"rows": rows})
+    run_file("sender", "tables/contact.sql", {"rows": rows})
     psql("sender", """
         CREATE EXTENSION provenance;
         SELECT provenance.setup('sender-%d.example');
@@ -107,13 +107,6 @@ class Step:
         self.memory.append(memory / 1e6)
 
 
-def spread(values):
-    if not values:
-        return "–"
-    text = amount(median(values))
-    return text + (" (%s–%s)" % (amount(min(values)), amount(max(values))) if len(values) > 1 else "")
-
-
 def one_round(case, steps, sizes, recording):
     name, format_, arguments = case
     file = os.path.join(os.environ["BENCH_DATA"], "bench.bundle")
@@ -142,12 +135,12 @@ def one_round(case, steps, sizes, recording):
 
 
 def measure(out, rows, between, rounds):
-    """rows: in each table; between: entries between two of a bundle; out: the Ledger for the CSV file."""
+    """rows: in each table; between: entries between two of a bundle; out: the Report."""
     say("bundles: preparing the sender's log")
     try:
         prepare(rows, between)
     except Failed as e:
-        print("\nbundles: %s" % e)
+        out.leave_out("bundles: %s" % e)
         return
     steps = {case[0]: {s: Step() for s in STEPS} for case in CASES}
     recording = {case[0]: [] for case in CASES}
@@ -158,37 +151,22 @@ def measure(out, rows, between, rounds):
             try:
                 one_round(case, steps[case[0]], sizes, recording[case[0]])
             except Failed as e:
-                print("\nbundle, %s: %s" % (case[0], e))
+                out.leave_out("bundle, %s: %s" % (case[0], e))
     size = number("sender", "SELECT log_size FROM provenance.status")
     print_all(out, steps, sizes, recording, size)
     psql("postgres", "DROP DATABASE IF EXISTS receiver WITH (FORCE)")
 
 
 def print_all(out, steps, sizes, recording, log_size):
-    print("\n### Bundles\n\nOut of a log of %s entries. Rates in entries per second; by CPU: of the backend, or of the "
-          "program. Memory: what it grew by at its peak, without shared memory; of the program, all.\n" % amount(log_size))
-    rows = []
-    for name in sizes:
+    for name, (entries, bytes_, beyond) in sizes.items():
         for step in STEPS:
             s = steps[name][step]
-            bar = remark = ""
-            if not name.startswith("sparse"):
-                bar = "≥ %s by CPU" % amount(RATE)
-                remark = "met" if s.cpu and median(s.cpu) >= RATE else "NOT met"
-            rows.append(["%s: %s" % (step, name), "%d" % sizes[name][0], spread(s.wall), spread(s.cpu),
-                         "%s MB" % spread(s.memory), bar, remark])
-            out.add("%s, %s" % (step, name), s.wall, "entries/s")
-            out.add("%s, %s, by CPU" % (step, name), s.cpu, "entries per second of CPU")
-            out.add("%s, %s, memory" % (step, name), s.memory, "MB")
-    print(table(["step", "entries", "rate", "by CPU", "memory", "bar", ""], rows), flush=True)
-
-    rows = []
-    for name, (_, all_, beyond) in sizes.items():
-        out.add("bundle, %s, bytes" % name, all_, "bytes per entry")
+            if s.cpu:
+                out.value("%s: %s" % (step, name), s.cpu, "entries/s",
+                          "by the clock %s; memory %s MB; %d of %s entries"
+                          % (spread(s.wall), spread(s.memory), entries, amount(log_size)),
+                          None if name.startswith("sparse") else RATE)
+        out.value("bytes per entry: %s" % name, bytes_, "bytes")
         if beyond is not None:
-            out.add("bundle, %s, bytes beyond the values" % name, beyond, "bytes per entry")
-        out.add("bundle, %s, recording" % name, recording[name], "µs of CPU per entry")
-        rows.append([name, amount(all_), amount(beyond), "≤ %d" % BEYOND if beyond is not None else "",
-                     spread(recording[name]), "" if beyond is None else "met" if beyond <= BEYOND else "NOT met"])
-    print("\nBytes per entry; and what the workers take that record what left and of whom, in µs of CPU per entry.\n")
-    print(table(["bundle", "bytes", "beyond the values", "bar", "recording", ""], rows), flush=True)
+            out.value("bytes per entry beyond the values: %s" % name, beyond, "bytes", "", BEYOND, False)
+        out.value("recording what left and of whom: %s" % name, recording[name], "µs of CPU per entry")

@@ -1,8 +1,9 @@
-"""What only the ledger does: sealing, tagging, storage, verification, proofs."""
-import os
-import time
+"""What only the ledger does: sealing, lag, tagging, storage, verification, proofs."""
+from statistics import median, quantiles
 
-from server import Failed, each_time, number, pgbench, psql, query, say, timed
+from candidates import seal
+from report import amount
+from server import Failed, number, pgbench, psql, query, run_file, say, timed
 
 LEDGER = """
 SELECT c.relname, pg_total_relation_size(c.oid), pg_relation_size(c.oid)
@@ -13,45 +14,69 @@ WHERE n.nspname = 'provenance' AND c.relkind = 'r' ORDER BY 1
 
 def guarded(function):
     """A part that is missing or fails is said so, and the rest goes on."""
-    def call(*args):
+    def call(report, *args):
         try:
-            return function(*args)
+            return function(report, *args)
         except Failed as e:
-            print("\n%s: %s" % (function.__name__, e))
+            report.leave_out("%s: %s" % (function.__name__, e))
     return call
 
 
-def sealing(out, found, rows):
+def sealing(report, found, rows, keys, bar):
     """found: for each bulk statement, what seal() right after it took."""
-    all_ = [both for name in found for both in found[name]]
-    if not all_:
+    if not found:
         return
-    out.add("sealing", [rows / seconds for seconds, _ in all_], "entries/s",
-            "seal() right after a bulk statement of %d keys in random order, with signature and sync" % rows)
-    out.add("sealing, by CPU", [rows / cpu for _, cpu in all_ if cpu > 0], "entries per second of CPU",
-            "what one core to itself would seal")
-    out.add("lag", [seconds for seconds, _ in all_], "s",
-            "end of a bulk statement until its last entry is in a signed checkpoint")
+    name = "sealing, %s keys in random order" % keys
+    report.value(name + ", by CPU", [rows / cpu for _, cpu in found if cpu > 0], "entries per second of CPU",
+                 "one core to itself; seal() right after a bulk statement, with signature and sync", bar)
+    report.value(name + ", by the clock", [rows / seconds for seconds, _ in found], "entries/s")
 
 
 @guarded
-def tagging(out, rows, rounds, seal):
-    say("tagging")
-    rates, plain = [], []
+def lag(report, rounds, rows, seconds):
+    """From a change's capture to the time in the first checkpoint that covers it, under UPDATE by 4 clients."""
+    interval = number("provenance", "LOAD 'provenance'; SELECT extract(epoch FROM "
+                                    "current_setting('provenance.seal_interval')::interval)")
+    percentiles, middles = [], []
     for r in range(rounds):
+        say("round %d: lag" % (r + 1))
+        first = number("provenance", "SELECT coalesce(max(seq), 0) FROM provenance.entry")
+        pgbench("provenance", "update", max(seconds, round(4 * interval)), rows, False)
+        seal()
+        lags = [float(s) for s in psql("provenance", """
+            SELECT extract(epoch FROM (SELECT min(n.signed_at) FROM provenance.checkpoint_note n WHERE n.size > p.leaf)
+                - p.changed_at)
+            FROM (SELECT e.changed_at, substring(provenance.prove(e.seq)::text FROM 'index ([0-9]+)')::bigint AS leaf
+                FROM (SELECT seq, changed_at FROM provenance.entry WHERE seq > %d ORDER BY random() LIMIT 2000) e) p
+            """ % first).split()]
+        percentiles.append(quantiles(lags, n=100)[98] / interval)
+        middles.append(median(lags) / interval)
+    report.value("lag under UPDATE, asynchronous, 4 clients: 99th percentile", percentiles, "seal intervals",
+                 "interval %g s; median %.2g intervals" % (interval, median(middles)), 2, False)
+
+
+@guarded
+def tagging(report, rounds, rows):
+    rates, busy, plain = [], [], []
+    for r in range(rounds):
+        say("round %d: tagging" % (r + 1))
         psql("provenance", "TRUNCATE crm.existing; INSERT INTO crm.existing SELECT * FROM crm.source; "
                            "VACUUM crm.existing")
-        rates.append(rows / timed("provenance", "SELECT provenance.tag('crm.existing');")[0])
+        seconds, cpu = timed("provenance", "SELECT provenance.tag('crm.existing');")
+        rates.append(rows / seconds)
+        busy.append(rows / cpu)
         plain.append(rows / timed("provenance", "CREATE TABLE crm.copied AS SELECT * FROM crm.existing; ")[0])
         psql("provenance", "SELECT provenance.untag('crm.existing'); DROP TABLE crm.copied")
         seal()
-    out.add("tagging a table with rows", rates, "rows/s",
-            "%.2f of CREATE TABLE AS of the same rows" % (sum(rates) / sum(plain)))
+    report.value("tagging a table with rows", rates, "rows/s",
+                 "per second of CPU %s; %.2f of CREATE TABLE AS of the same rows"
+                 % (amount(median(busy)), median(a / b for a, b in zip(rates, plain))), 150000)
 
 
 @guarded
-def storage(out):
+def storage(report):
     psql("provenance", "VACUUM provenance.entry; VACUUM provenance.head")
+    psql("provenance", "SELECT provenance.seal()")
     entries = number("provenance", "SELECT count(*) FROM provenance.entry")
     image = number("provenance", "SELECT avg(octet_length(image)) FROM provenance.entry WHERE op IN (1, 2)")
     sizes = {}
@@ -59,95 +84,128 @@ def storage(out):
         name, total, heap = line.split("|")
         sizes[name] = (int(total), int(heap))
     per = {name: total / entries for name, (total, _) in sizes.items()}
-    log = sum(per.get(n, 0) for n in ("leaf_run", "seq_block", "tree_node", "checkpoint_note"))
+    log = sum(per.get(n, 0) for n in ("leaf_run", "seq_block", "tree_node"))
     heads = number("provenance", "SELECT count(*) FROM provenance.head")
-    out.add("entries", entries, "")
-    out.add("image", image, "bytes", "average")
-    out.add("bytes per change beyond the image", per["entry"] + log - image, "bytes",
-            "all relations of the ledger but heads and contexts")
-    out.add("table entry, heap", sizes["entry"][1] / entries, "bytes per change", "image included")
-    out.add("table entry, index", (sizes["entry"][0] - sizes["entry"][1]) / entries, "bytes per change")
-    out.add("leaves, map and tree", log, "bytes per change",
-            ", ".join("%s %.1f" % (n, per.get(n, 0)) for n in ("leaf_run", "seq_block", "tree_node")))
+    report.value("bytes per change beyond the image, heads apart", per["entry"] + log - image, "bytes",
+                 "entry: heap %.1f, index %.1f; leaf_run %.1f, seq_block %.1f, tree_node %.1f; an image has %.1f; %d entries"
+                 % (sizes["entry"][1] / entries - image, (sizes["entry"][0] - sizes["entry"][1]) / entries,
+                    per["leaf_run"], per["seq_block"], per["tree_node"], image, entries), 225, False)
     if heads:
-        out.add("heads", sizes["head"][0] / heads, "bytes per row ever recorded")
-    out.add("contexts", per.get("context", 0), "bytes per change",
-            "%d contexts" % number("provenance", "SELECT count(*) FROM provenance.context"))
+        report.value("head", sizes["head"][0] / heads, "bytes per row ever recorded")
+    report.value("contexts and checkpoints", per.get("context", 0) + per.get("checkpoint_note", 0), "bytes per change",
+                 "%d contexts, %d checkpoints" % tuple(number("provenance", "SELECT count(*) FROM provenance." + t)
+                                                       for t in ("context", "checkpoint_note")))
 
 
-@guarded
-def verifying(out, rounds):
-    entries = number("provenance", "SELECT count(*) FROM provenance.entry")
-    say("verifying %d entries" % entries)
-    for call, runs in (("verify_log()", min(rounds, 3)), ("verify()", 1)):
-        try:
-            psql("provenance", "CREATE TABLE crm.finding (LIKE provenance.finding)")
-            times = [timed("provenance", "INSERT INTO crm.finding SELECT * FROM provenance.%s;" % call)
-                     for _ in range(runs)]
-            findings = query("provenance", "SELECT count(*) FROM crm.finding")
-            psql("provenance", "DROP TABLE crm.finding")
-            out.add(call.rstrip("()"), [entries / t[0] for t in times], "entries/s",
-                    "%s findings" % findings)
-            out.add(call.rstrip("()") + ", by CPU", [entries / t[1] for t in times], "entries per second of CPU")
-        except Failed as e:
-            print("\n%s: %s" % (call, e))
+def database(rows):
+    """A log for reading: contacts inserted by one statement, then updated one by one, each row once."""
+    psql("postgres", "CREATE DATABASE reading")
+    run_file("reading", "tables/contact.sql", {"rows": rows})
+    run_file("reading", "candidate/provenance.sql")
+    psql("reading", "SELECT provenance.tag('crm.contact'); UPDATE crm.contact SET score = score + 1; "
+                    "SELECT provenance.seal(); VACUUM ANALYZE; CHECKPOINT")
 
 
-@guarded
-def history(out):
-    psql("provenance", "".join("UPDATE crm.contact SET score = %d WHERE id = 77;\n" % i for i in range(100)))
-    psql("provenance", "SELECT provenance.seal()")
-    call = "SELECT * FROM provenance.history('crm.contact', 77);"
-    n = number("provenance", "SELECT count(*) FROM provenance.history('crm.contact', 77)")
-    times = each_time("provenance", [call] * 60)[10:]
-    out.add("history() of a row", [t * 1000 for t in times], "ms", "%d entries, all sealed" % n)
+def findings(database_, call, workers):
+    """Seconds, CPU seconds, findings of a verification with so many processes."""
+    psql(database_, "DROP TABLE IF EXISTS crm.finding; CREATE TABLE crm.finding (LIKE provenance.finding)")
+    before = "SET provenance.verify_workers = %d;" % (workers - 1) if workers is not None else ""
+    took = timed(database_, "INSERT INTO crm.finding SELECT * FROM provenance.%s;" % call, before)
+    return took + (int(number(database_, "SELECT count(*) FROM crm.finding")),)
 
 
-@guarded
-def proving(out):
-    size = int(number("provenance", "SELECT count(*) FROM provenance.leaf_run"))
-    seqs = psql("provenance", "SELECT max(seq) - n * (max(seq) / 220) FROM provenance.entry, "
-                              "generate_series(1, 200) n GROUP BY n")
-    have = psql("provenance", "SELECT seq FROM provenance.entry WHERE seq IN (%s)" % ", ".join(seqs.split())).split()
-    times = each_time("provenance", ["SELECT provenance.prove(%s);" % s for s in have])
-    out.add("prove()", [t * 1000 for t in times[10:]], "ms", "%d runs of leaves" % size)
+def verifying(report, rounds, name="reading", at=""):
+    """Warm: each is run once before. The rounds are interleaved."""
+    try:
+        entries = number(name, "SELECT log_size FROM provenance.status")
+        parallel = query(name, "LOAD 'provenance'; SELECT count(*) FROM pg_settings "
+                               "WHERE name = 'provenance.verify_workers'") == "1"
+    except Failed as e:
+        report.leave_out("verification: %s" % e)
+        return
+    say("verifying %d entries%s" % (entries, at))
+    cases = [("verify", "verify()", 1 if parallel else None, 350000), ("verify_log", "verify_log()", 1 if parallel else None, None)]
+    if parallel:
+        cases.append(("verify, two processes", "verify()", 2, None))
+    rates, busy, found = {}, {}, 0
+    for r in range(rounds + 1):
+        for what, call, workers, _ in cases:
+            try:
+                seconds, cpu, n = findings(name, call, workers)
+            except Failed as e:
+                report.leave_out("%s%s: %s" % (what, at, e))
+                continue
+            found += n
+            if r > 0:
+                rates.setdefault(what, []).append(entries / seconds)
+                busy.setdefault(what, []).append(entries / cpu)
+    for what, _, _, bar in cases:
+        if what not in rates:
+            continue
+        if what != "verify, two processes":
+            report.value("%s%s: entries per second of CPU" % (what, at), busy[what], "entries/s",
+                         "%d entries; by the clock %s; %d findings in all"
+                         % (entries, "{:,.0f}".format(median(rates[what])), found), bar)
+        elif "verify" in rates:
+            report.value("%s%s: by that of one, by the clock" % (what, at),
+                         [two / one for one, two in zip(rates["verify"], rates[what])], "times",
+                         "{:,.0f} entries/s".format(median(rates[what])), 1.8)
+    if not parallel:
+        report.leave_out("verification with parallel workers: this version has none.")
 
 
-def reading(out, rounds, seal):
-    seal()
-    history(out)
-    proving(out)
-    verifying(out, rounds)
+SERVER_TIMES = """
+CREATE TEMP TABLE took (us float8);
+DO $$
+DECLARE
+	statement text;
+	start timestamptz;
+	i int := 0;
+BEGIN
+	FOR statement IN {statements} LOOP
+		i := i + 1;
+		start := clock_timestamp();
+		EXECUTE statement;
+		IF i > 20 THEN
+			INSERT INTO took VALUES (extract(epoch FROM clock_timestamp() - start) * 1e6);
+		END IF;
+	END LOOP;
+END $$;
+SELECT us FROM took;
+"""
 
 
-def long(candidates, out, rows, seconds, rounds, seal):
-    """Does anything get dearer as the log grows?"""
-    stages = [float(s) for s in (os.environ.get("BENCH_STAGES") or "0 10 50").split()]
-    for stage in stages:
-        say("growing the log to %g million entries" % stage)
-        while True:
-            entries = number("provenance", "SELECT log_size FROM provenance.status")
-            if entries >= stage * 1e6:
-                break
-            psql("provenance", "UPDATE crm.contact SET score = score + 1 WHERE id <= %d" % rows)
-            seal()
-            if int(entries / rows) % 10 == 0:
-                psql("provenance", "VACUUM crm.contact; VACUUM provenance.head; CHECKPOINT")
-        label = "at %.3g million entries: " % (entries / 1e6)
-        ratios, rates = [], []
-        for r in range(rounds):
-            tps = {c: pgbench(c, "update.pgbench", seconds, rows, False)[0] for c in ("untagged", "provenance")}
-            ratios.append(tps["provenance"] / tps["untagged"])
-            seal()
-            psql("provenance", "UPDATE crm.contact SET score = score + 1")
-            start = time.monotonic()
-            seal()
-            rates.append(rows / (time.monotonic() - start))
-        out.add(label + "UPDATE, asynchronous", ratios, "of untagged tps")
-        out.add(label + "sealing", rates, "entries/s")
-        part = type(out)()
-        history(part)
-        proving(part)
-        verifying(part, 1)
-        for name, values, unit, note in part.rows:
-            out.add(label + name, values, unit, note)
+def server_times(name, statements):
+    """Microseconds in the server of each statement that a query returns, planning included, without the first 20."""
+    return [float(s) for s in psql(name, SERVER_TIMES.format(statements=statements)).split()]
+
+
+def history(report, name="reading", at=""):
+    try:
+        psql(name, "".join("UPDATE crm.contact SET score = %d WHERE id = 77;\n" % i for i in range(100)))
+        psql(name, "SELECT provenance.seal()")
+        n = int(number(name, "SELECT count(*) FROM provenance.history('crm.contact', 77)"))
+        times = server_times(name, "SELECT 'SELECT count(h) FROM provenance.history(''crm.contact'', 77) h' "
+                                   "FROM generate_series(1, 120)")
+        report.value("history of a row%s" % at, [t / 1000 for t in times], "ms", "%d entries, all sealed" % n, 10, False)
+    except Failed as e:
+        report.leave_out("history%s: %s" % (at, e))
+
+
+def proving(report, rounds, name="reading", at=""):
+    """Of entries at random, each statement planned anew; and many in one statement."""
+    try:
+        size = number(name, "SELECT log_size FROM provenance.status")
+        psql(name, "CREATE TABLE IF NOT EXISTS crm.asked (seq bigint); TRUNCATE crm.asked; "
+                   "INSERT INTO crm.asked SELECT seq FROM provenance.entry TABLESAMPLE BERNOULLI (%f) LIMIT 200000; "
+                   "ANALYZE crm.asked" % min(100, 200000 / size * 110))
+        times = server_times(name, "SELECT 'SELECT provenance.prove(' || seq || ')' FROM "
+                                   "(SELECT seq FROM crm.asked ORDER BY random() LIMIT 1020) a")
+        report.value("inclusion proof%s: server time" % at, [t / 1000 for t in times], "ms",
+                     "random entries of %s" % "{:,.0f}".format(size), 0.3, False)
+        n = number(name, "SELECT count(*) FROM crm.asked")
+        took = [timed(name, "SELECT count(provenance.prove(seq)) FROM crm.asked;") for _ in range(rounds)]
+        report.value("inclusion proofs in bulk%s: per second of CPU" % at, [n / cpu for _, cpu in took], "proofs/s",
+                     "%d in one statement; by the clock %s" % (n, amount(median(n / wall for wall, _ in took))), 100000)
+    except Failed as e:
+        report.leave_out("proofs%s: %s" % (at, e))

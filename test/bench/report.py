@@ -1,141 +1,179 @@
-"""Figures, and the tables they are printed in.
+"""Figures, and the one table that they are printed in.
 
-A Figure holds, for each candidate, one value per round. What is printed of a
-candidate other than untagged is the median over the rounds of the ratio of its
-value to untagged's in the same round.
+A Figure holds, for each candidate, one value per round. Of what kind it is says
+what is printed of a candidate other than untagged, always as the median over
+the rounds:
+
+  ratio   its value by untagged's in the same round
+  added   its value less untagged's in the same round
+  given   its value as it is
 """
 import csv
 from statistics import median
 
-CANDIDATES = ["untagged", "provenance", "floor", "jsonb", "chain"]
-TITLES = {"untagged": "untagged", "provenance": "provenance", "floor": "floor",
-          "jsonb": "jsonb trigger", "chain": "hash chain"}
-
-# What is aimed at, by figure: "least" ratio of throughput, "most" ratio of time.
-BARS = {
-    "UPDATE, durable": 0.88, "UPDATE, asynchronous": 0.79,
-    "INSERT, durable": 0.90, "INSERT, asynchronous": 0.80,
-    "bulk UPDATE": 1.8, "bulk INSERT … SELECT": 1.9, "COPY": 1.8,
-}
-# … and of the ledger alone: (value, is more better).
-LEDGER_BARS = {
-    "bytes per change beyond the image": (225, False),
-    "sealing": (250000, True),
-    "sealing, by CPU": (250000, True),
-    "verify_log": (350000, True),
-    "verify_log, by CPU": (350000, True),
-}
-
-
-class Figure:
-    def __init__(self, name, unit, more_is_better, compared=True):
-        self.name, self.unit, self.more = name, unit, more_is_better
-        self.compared = compared    # with the jsonb trigger and a bar
-        self.rounds = {c: {} for c in CANDIDATES}
-
-    def add(self, candidate, round_, value):
-        self.rounds[candidate][round_] = value
-
-    def ratios(self, candidate, base="untagged"):
-        mine, theirs = self.rounds[candidate], self.rounds[base]
-        return [mine[r] / theirs[r] for r in sorted(mine) if theirs.get(r)]
-
-    def base(self):
-        values = list(self.rounds["untagged"].values())
-        return median(values) if values else None
-
-    def cell(self, candidate):
-        ratios = self.ratios(candidate)
-        if not ratios:
-            return "–"
-        text = "%.2f" % median(ratios)
-        if candidate == "provenance" and len(ratios) > 1:
-            text = "**%s** (%.2f–%.2f)" % (text, min(ratios), max(ratios))
-        return text
-
-    def verdict(self):
-        """(bar, remark), of provenance"""
-        ratios = self.ratios("provenance")
-        bar = BARS.get(self.name) if self.compared else None
-        if not ratios or not self.compared:
-            return "", ""
-        remarks = []
-        if bar is not None:
-            met = median(ratios) >= bar if self.more else median(ratios) <= bar
-            remarks.append("met" if met else "NOT met")
-        other = self.ratios("provenance", "jsonb")
-        if other:
-            slower = median(other) < 1 if self.more else median(other) > 1
-            if slower:
-                remarks.append("SLOWER than the jsonb trigger")
-        return ("%s %.2f" % ("≥" if self.more else "≤", bar) if bar is not None else ""), "; ".join(remarks)
+CANDIDATES = ["untagged", "provenance", "floor", "jsonb", "chain", "tablelog", "periods"]
+TITLES = {"untagged": "untagged", "provenance": "provenance", "floor": "floor", "jsonb": "jsonb trigger",
+          "chain": "hash chain", "tablelog": "tablelog", "periods": "periods"}
+NONE = "–"
 
 
 def amount(value):
     if value is None:
-        return "–"
+        return NONE
     if abs(value) >= 1000:
         return "{:,.0f}".format(value)
     return "%.3g" % value
 
 
-def table(header, rows):
-    lines = ["| " + " | ".join(header) + " |",
-             "| --- " + "| ---: " * (len(header) - 2) + "| --- |"]
-    lines += ["| " + " | ".join(str(c) for c in row) + " |" for row in rows]
-    return "\n".join(lines)
+def spread(values, show=amount):
+    """Median (least–greatest)"""
+    if not values:
+        return NONE
+    text = show(median(values))
+    if len(values) > 1:
+        text += " (%s–%s)" % (show(min(values)), show(max(values)))
+    return text
 
 
-def print_figures(title, figures, note):
-    figures = [f for f in figures if f.rounds["untagged"]]
-    if not figures:
-        return
-    print("\n### %s\n\n%s\n" % (title, note))
-    rows = []
-    for f in figures:
-        bar, remark = f.verdict()
-        rows.append([f.name, "%s %s" % (amount(f.base()), f.unit)] +
-                    [f.cell(c) for c in CANDIDATES[1:]] + [bar, remark])
-    print(table(["workload"] + [TITLES[c] for c in CANDIDATES] + ["bar", ""], rows), flush=True)
+class Figure:
+    def __init__(self, name, unit, more, bar=None, kind="ratio", note=""):
+        """more: is more better? bar: of provenance, in what is printed of it."""
+        self.name, self.unit, self.more, self.bar, self.kind, self.note = name, unit, more, bar, kind, note
+        self.rounds = {c: {} for c in CANDIDATES}
+        self.sealed_after = []      # seconds
+
+    def add(self, candidate, round_, value):
+        self.rounds[candidate][round_] = value
+
+    def values(self, candidate, base="untagged"):
+        """What is printed of a candidate, of each round."""
+        mine, theirs = self.rounds[candidate], self.rounds[base]
+        if self.kind == "given":
+            return [mine[r] for r in sorted(mine)]
+        if self.kind == "added":
+            return [mine[r] - theirs[r] for r in sorted(mine) if r in theirs]
+        return [mine[r] / theirs[r] for r in sorted(mine) if theirs.get(r)]
+
+    def show(self, value):
+        return {"ratio": "%.2f" % value, "added": "%+.1f" % value, "given": amount(value)}[self.kind]
+
+    def cell(self, candidate):
+        if candidate == "untagged" and self.kind != "given":
+            values = list(self.rounds[candidate].values())
+            return "%s %s" % (amount(median(values)), self.unit) if values else NONE
+        values = self.values(candidate)
+        if not values:
+            return NONE
+        if candidate != "provenance":
+            return self.show(median(values))
+        text = spread(values, self.show)
+        if self.kind == "given" and self.unit:
+            text += " " + self.unit
+        head, space, tail = text.partition(" (")
+        return "**%s**%s%s" % (head, space, tail)
+
+    def met(self):
+        """True, False; None without a bar or a value"""
+        values = self.values("provenance")
+        if self.bar is None or not values:
+            return None
+        return median(values) >= self.bar if self.more else median(values) <= self.bar
+
+    def remark(self):
+        remarks = []
+        if self.bar is not None:
+            remarks.append({True: "met", False: "NOT met", None: "not measured"}[self.met()])
+        if self.kind == "ratio":
+            other = self.values("provenance", "jsonb")
+            if other and (median(other) < 1 if self.more else median(other) > 1):
+                remarks.append("WORSE than the jsonb trigger")
+        if self.note:
+            remarks.append(self.note)
+        return "; ".join(remarks)
+
+    def bar_text(self):
+        if self.bar is None:
+            return ""
+        number = "%.2f" % self.bar if self.kind == "ratio" else amount(self.bar)
+        return "%s %s" % ("≥" if self.more else "≤", number)
+
+    def row(self):
+        after = "%s s" % spread(self.sealed_after) if self.sealed_after else ""
+        return [self.name] + [self.cell(c) for c in CANDIDATES] + [after, self.bar_text(), self.remark()]
 
 
-class Ledger:
-    """What only the ledger has: one value each, or a median with its range."""
+class Report:
+    """Sections of figures, in the order in which they were measured."""
 
     def __init__(self):
-        self.rows = []
+        self.sections = []
+        self.left_out = []          # sentences
 
-    def add(self, name, values, unit, note=""):
-        values = values if isinstance(values, list) else [values]
-        self.rows.append((name, values, unit, note))
+    def section(self, title):
+        self.sections.append((title, []))
+
+    def add(self, figure):
+        if any(figure.rounds.values()):
+            self.sections[-1][1].append(figure)
+        elif figure.bar is not None:
+            self.left_out.append("%s: no figure." % figure.name)
+
+    def value(self, name, values, unit, note="", bar=None, more=True):
+        """What only the ledger has: one value, or several to take the median of."""
+        figure = Figure(name, unit, more, bar, "given", note)
+        for i, value in enumerate(values if isinstance(values, list) else [values]):
+            figure.add("provenance", i, value)
+        self.add(figure)
+
+    def leave_out(self, sentence):
+        if sentence not in self.left_out:
+            self.left_out.append(sentence)
+
+    def figures(self):
+        return [(title, f) for title, figures in self.sections for f in figures]
 
     def print(self):
-        if not self.rows:
-            return
-        print("\n### The ledger\n")
-        rows = []
-        for name, values, unit, note in self.rows:
-            middle = median(values)
-            text = "%s %s" % (amount(middle), unit)
-            if len(values) > 1:
-                text += " (%s–%s)" % (amount(min(values)), amount(max(values)))
-            bar = remark = ""
-            if name in LEDGER_BARS:
-                aim, more = LEDGER_BARS[name]
-                bar = "%s %s" % ("≥" if more else "≤", amount(aim))
-                remark = "met" if (middle >= aim if more else middle <= aim) else "NOT met"
-            rows.append([name, text, bar, "; ".join(t for t in (remark, note) if t)])
-        print(table(["figure", "value", "bar", ""], rows), flush=True)
+        header = ["what"] + [TITLES[c] for c in CANDIDATES] + ["sealed after", "bar", ""]
+        print("\n| " + " | ".join(header) + " |")
+        print("| --- |" + " ---: |" * (len(header) - 2) + " --- |")
+        for title, figures in self.sections:
+            if figures:
+                print("| **%s** |%s" % (title, "  |" * (len(header) - 1)))
+            for f in figures:
+                print("| " + " | ".join(f.row()) + " |")
+        barred = [f for _, f in self.figures() if f.bar is not None]
+        print("\n%d bars: %d met, %d not met%s" % (
+            len(barred), sum(f.met() is True for f in barred), sum(f.met() is False for f in barred),
+            "".join("\n- NOT met: %s: %s, bar %s" % (f.name, f.cell("provenance").replace("**", ""), f.bar_text())
+                    for f in barred if f.met() is False)))
+        for sentence in self.left_out:
+            print("\nLeft out: %s" % sentence)
 
+    def write_rounds(self, path):
+        with open(path, "w", newline="") as f:
+            out = csv.writer(f)
+            out.writerow(["section", "figure", "unit", "candidate", "round", "value"])
+            for title, figure in self.figures():
+                for c in CANDIDATES:
+                    for round_, value in sorted(figure.rounds[c].items()):
+                        out.writerow([title, figure.name, figure.unit, c, round_, value])
+                for round_, value in enumerate(figure.sealed_after):
+                    out.writerow([title, figure.name + ": sealed after", "s", "provenance", round_, value])
 
-def write_csv(path, figures, ledger):
-    with open(path, "w", newline="") as f:
-        out = csv.writer(f)
-        out.writerow(["figure", "unit", "candidate", "round", "value"])
-        for figure in figures:
-            for candidate in CANDIDATES:
-                for round_, value in sorted(figure.rounds[candidate].items()):
-                    out.writerow([figure.name, figure.unit, candidate, round_, value])
-        for name, values, unit, _ in ledger.rows:
-            for i, value in enumerate(values):
-                out.writerow([name, unit, "ledger", i + 1, value])
+    def write_table(self, path):
+        with open(path, "w", newline="") as f:
+            out = csv.writer(f)
+            out.writerow(["section", "what", "unit of untagged", "kind", "untagged", "candidate", "median", "least",
+                          "greatest", "rounds", "sealed after", "bar", "met"])
+            for title, figure in self.figures():
+                base = list(figure.rounds["untagged"].values())
+                for c in CANDIDATES[1:]:
+                    values = figure.values(c)
+                    if not values:
+                        continue
+                    own = c == "provenance"
+                    out.writerow([title, figure.name, figure.unit, figure.kind, median(base) if base else "", c,
+                                  median(values), min(values), max(values), len(values),
+                                  median(figure.sealed_after) if own and figure.sealed_after else "",
+                                  figure.bar_text() if own else "",
+                                  {True: "met", False: "not met", None: ""}[figure.met()] if own else ""])

@@ -124,18 +124,8 @@ def watched(database, sql):
     return float(time_.group(1)) / 1000, after - cpu, peak[0] - start
 
 
-def each_time(database, statements):
-    """Seconds of each statement, in one session."""
-    out = psql(database, "\\timing on\n\\o /dev/null\n" + "\n".join(statements))
-    return [float(t) / 1000 for t in re.findall(r"^Time: ([0-9.]+) ms", out, re.M)]
-
-
 def lsn():
     return int(number("postgres", "SELECT pg_current_wal_insert_lsn() - '0/0'::pg_lsn"))
-
-
-def full_pages():
-    return int(number("postgres", "SELECT wal_fpi FROM pg_stat_wal"))
 
 
 def children_cpu():
@@ -155,20 +145,31 @@ def process_cpu(pid):
         return None
 
 
-def pgbench(database, script, seconds, rows, durable, clients=4):
-    """(transactions per second, CPU microseconds of the backends per transaction)"""
+def pgbench(database, script, seconds, rows, durable, clients=4, each=None, builtin=False):
+    """Transactions per second, CPU microseconds of the backends per transaction, number of transactions.
+    For some seconds, or so many transactions of each client."""
     env = dict(os.environ, PGOPTIONS="-c synchronous_commit=%s" % ("on" if durable else "off"))
+    length = ["-T", str(seconds)] if each is None else ["-t", str(each)]
+    what = ["-b", script] if builtin else ["-D", "rows=%d" % rows, "-f", os.path.join(HERE, "load", script + ".pgbench")]
     cpu = children_cpu()
-    done = subprocess.run(
-        ["pgbench", "-n", "-M", "prepared", "-c", str(clients), "-j", "2", "-T", str(seconds),
-         "-D", "rows=%d" % rows, "-f", os.path.join(HERE, script), database],
-        text=True, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    done = subprocess.run(["pgbench", "-n", "-M", "prepared", "-c", str(clients), "-j", str(min(2, clients))]
+                          + length + what + [database],
+                          text=True, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     count = re.search(r"actually processed: (\d+)", done.stdout)
     tps = re.search(r"^tps = ([0-9.]+)", done.stdout, re.M)
     if done.returncode != 0 or not tps or int(count.group(1)) == 0:
-        raise Failed((done.stderr.splitlines() or ["pgbench failed"])[-1])
+        lines = done.stderr.splitlines() or ["pgbench failed"]
+        raise Failed(next((line for line in lines if "ERROR" in line), lines[-1]))
     time.sleep(0.1)             # for the last backend to be reaped
-    return float(tps.group(1)), (children_cpu() - cpu) / int(count.group(1)) * 1e6
+    n = int(count.group(1))
+    return float(tps.group(1)), (children_cpu() - cpu) / n * 1e6, n
+
+
+def pgbench_init(database, scale):
+    done = subprocess.run(["pgbench", "-i", "-q", "-s", str(scale), database], text=True,
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    if done.returncode != 0:
+        raise Failed((done.stderr.splitlines() or ["pgbench -i failed"])[-1])
 
 
 def fdatasync_us():

@@ -10,7 +10,12 @@
 set -euo pipefail
 
 if [ -z "${SCRATCH:-}" ]; then
-	exec "$(dirname "${BASH_SOURCE[0]}")/scratch.sh" "build server python" test/lib/bench.sh "$@"
+	here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
+	data=$here/../../../shared/data/crm-sales-opportunities
+	if [ -z "${CRM_DATA:-}" ] && [ -d "$data" ]; then
+		export CRM_DATA=$data
+	fi
+	exec "$here/scratch.sh" "build server python candidates" test/lib/bench.sh "$@"
 fi
 
 . test/lib/build.sh

@@ -9,6 +9,9 @@
 #   server   a PostgreSQL, 15 to 18, with its server headers and PGXS
 #   python   python3, for the independent reader of what the extension emits
 #   test     what the tests use besides: Perl with IPC::Run and prove, python3
+#   candidates   (after server) other extensions that measurements compare with:
+#            Debian's tablelog and periods for that PostgreSQL. Those that cannot
+#            be had are done without.
 #
 # With "server", the path of the pg_config to use is printed to standard
 # output: $PG_CONFIG if set, else the one in PATH, else the newest complete
@@ -187,14 +190,38 @@ find_test()
 	command -v diff >/dev/null || want diffutils "pg_regress compares with diff"
 }
 
+# Wanted, not needed: nothing here ends the program.
+find_candidates()
+{
+	local m p file
+
+	m=$(major "$pg_config")
+	if [ "$pg_config" != "/usr/lib/postgresql/$m/bin/pg_config" ] &&
+		[ "$("$pg_config" --bindir)" != "/usr/lib/postgresql/$m/bin" ]; then
+		return 0
+	fi
+	for p in tablelog periods; do
+		file=$p
+		[ "$p" = periods ] || file=table_log
+		[ ! -f "/usr/share/postgresql/$m/extension/$file.control" ] || continue
+		if debian && admin && available "postgresql-$m-$p"; then
+			optional+=("postgresql-$m-$p")
+		else
+			say "Measured without $p: there is no package postgresql-$m-$p that could be installed here."
+		fi
+	done
+}
+
 pg_config=
+optional=()
 for need in "$@"; do
 	case $need in
 		build) find_build ;;
 		server) find_server ;;
 		python) find_python ;;
 		test) find_test ;;
-		*) die "usage: ${0##*/} build|server|python|test..." ;;
+		candidates) find_candidates ;;
+		*) die "usage: ${0##*/} build|server|python|test|candidates..." ;;
 	esac
 done
 
@@ -231,6 +258,12 @@ if [ ${#packages[@]} -gt 0 ]; then
 		install || exit 1
 	fi
 fi
+
+for p in "${optional[@]}"; do
+	say "To be installed now from Debian's packages, to be compared with: $p"
+	as_admin env DEBIAN_FRONTEND=noninteractive apt-get -q -y --no-install-recommends install "$p" >&2 ||
+		say "Measured without it."
+done
 
 if [ -n "$pg_config" ]; then
 	complete "$pg_config" || die "$pg_config is still incomplete."

@@ -11,6 +11,7 @@
 #include "postgres.h"
 
 #include "access/heapam.h"
+#include "access/heaptoast.h"
 #include "access/table.h"
 #include "access/tableam.h"
 #include "access/xact.h"
@@ -30,13 +31,12 @@ PG_MODULE_MAGIC;
 
 #define FLOOR_COLUMNS 12
 #define FLOOR_HASH 32
-#define FLOOR_MAX_IMAGE 4096
+#define FLOOR_MAX_IMAGE 16384
 
 PG_FUNCTION_INFO_V1(floor_append);
 
 /* Looked up at the first change of a session. */
 static Oid	floor_relid = InvalidOid;
-static int	floor_image;
 
 Datum
 floor_append(PG_FUNCTION_ARGS)
@@ -59,23 +59,25 @@ floor_append(PG_FUNCTION_ARGS)
 	Datum		values[FLOOR_COLUMNS];
 	bool		nulls[FLOOR_COLUMNS] = {0};
 	Size		len;
+	int			image_len;
+	char	  **args;
 
 	if (!CALLED_AS_TRIGGER(fcinfo))
 		elog(ERROR, "floor_append is a trigger function");
+	args = trigger->tg_trigger->tgargs;
 	if (!OidIsValid(floor_relid))
-	{
-		char	  **args = trigger->tg_trigger->tgargs;
-
 		floor_relid = RangeVarGetRelid(makeRangeVarFromNameList(
 										   textToQualifiedNameList(cstring_to_text(args[0]))),
 									   AccessShareLock, false);
-		floor_image = Min(atoi(args[1]), FLOOR_MAX_IMAGE);
-	}
+	image_len = Min(atoi(args[1]), FLOOR_MAX_IMAGE);
 
 	row = TRIGGER_FIRED_BY_UPDATE(trigger->tg_event) ?
 		trigger->tg_newtuple : trigger->tg_trigtuple;
-	len = Min(row->t_len - row->t_data->t_hoff, (uint32) floor_image);
-	SET_VARSIZE(&image, VARHDRSZ + floor_image);
+	/* Bytes that are the row's own, or TOAST would make nothing of them. */
+	if (HeapTupleHasExternal(row))
+		row = toast_flatten_tuple(row, RelationGetDescr(trigger->tg_relation));
+	len = Min(row->t_len - row->t_data->t_hoff, (uint32) image_len);
+	SET_VARSIZE(&image, VARHDRSZ + image_len);
 	memcpy(image.bytes + VARHDRSZ, (char *) row->t_data + row->t_data->t_hoff, len);
 	SET_VARSIZE(&hash, VARHDRSZ + FLOOR_HASH - 1);	/* 32 with its short header */
 	number++;

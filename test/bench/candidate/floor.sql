@@ -8,7 +8,9 @@ CREATE TABLE crm.entry (
 
 CREATE FUNCTION crm.floor_append() RETURNS trigger LANGUAGE c AS :'module', 'floor_append';
 
-CREATE TRIGGER floor AFTER INSERT OR UPDATE ON crm.contact
-	FOR EACH ROW EXECUTE FUNCTION crm.floor_append('crm.entry', :image);
-CREATE TRIGGER floor AFTER INSERT OR UPDATE ON crm.bulk
-	FOR EACH ROW EXECUTE FUNCTION crm.floor_append('crm.entry', :image);
+CREATE FUNCTION crm.record(target regclass, image int) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+	EXECUTE format('CREATE TRIGGER floor AFTER INSERT OR UPDATE ON %s '
+		'FOR EACH ROW EXECUTE FUNCTION crm.floor_append(''crm.entry'', %s)', target, image);
+END
+$$;

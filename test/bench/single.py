@@ -1,0 +1,223 @@
+"""One row per transaction, with pgbench: tables, clients, commits, think time; and a replay.
+
+The load "UPDATE" changes a column of a secondary index, so that each index gets
+an entry: some 650 bytes of WAL untagged. "UPDATE, HOT" changes none.
+"""
+import os
+
+from candidates import order, record, seal, tidy
+from report import CANDIDATES, Figure
+from server import (Failed, lsn, number, pgbench, pgbench_init, process_cpu, psql, query, run_file, say,
+                    timed)
+
+FEW = ["untagged", "provenance", "floor"]
+TWO = FEW[:2]
+SOME = FEW + ["jsonb"]
+
+
+class Load:
+    """One line of the table: a script, run by some candidates with some clients."""
+
+    def __init__(self, name, script, durable, whose=CANDIDATES, clients=4, bar=None, builtin=False):
+        self.name, self.script, self.durable, self.whose = name, script, durable, whose
+        self.clients, self.builtin = clients, builtin
+        self.tps = Figure(name, "tps", True, bar)
+        self.cpu = Figure(name + ": CPU added", "µs", False, kind="added")
+        self.wal = Figure(name + ": WAL until sealed", "bytes", False)
+        self.failures = []
+
+    def run(self, candidate, round_, seconds, rows, extra=None):
+        watched = extra is not None and candidate == "provenance"
+        worker = query(candidate, "SELECT provenance.worker_pid()") if watched else None
+        sealer, at = process_cpu(worker), lsn()
+        try:
+            tps, us, n = pgbench(candidate, self.script, seconds, rows, self.durable, self.clients, builtin=self.builtin)
+        except Failed as e:
+            self.failures.append("%s, %s: %s" % (self.name, candidate, e))
+            return
+        if candidate == "provenance":
+            after = process_cpu(worker)
+            if sealer is not None and after is not None:
+                extra.append((after - sealer) / seconds * 100)
+            seal()
+        self.tps.add(candidate, round_, tps)
+        self.cpu.add(candidate, round_, us)
+        self.wal.add(candidate, round_, (lsn() - at) / n)
+
+    def report(self, report):
+        report.add(self.tps)
+        for failure in self.failures:
+            report.leave_out(failure)
+
+
+def loads(with_clients):
+    """UPDATE and INSERT of contacts. The bars are those of 4 clients."""
+    all_ = []
+    for durable, commit, bars in ((True, "durable", (0.88, 0.88, 0.90)), (False, "asynchronous", (0.79, 0.79, 0.80))):
+        for i, (what, script, whose) in enumerate((("UPDATE", "update", CANDIDATES), ("UPDATE, HOT", "update_hot", SOME),
+                                                   ("INSERT", "insert", CANDIDATES))):
+            all_.append(Load("%s, %s" % (what, commit), script, durable, whose, bar=bars[i]))
+            if with_clients and i != 1:
+                all_ += [Load("%s, %s, %d client%s" % (what, commit, n, "s" if n > 1 else ""), script, durable, FEW, n)
+                         for n in (1, 16, 64)]
+        all_.append(Load("UPDATE, %s, actor in each transaction" % commit, "update_actor", durable, TWO))
+    return all_
+
+
+def rounds_of(loads_, candidates, rounds, seconds, rows, table, sealer=None):
+    for r in range(rounds):
+        tidy(candidates, table)
+        for load in loads_:
+            say("round %d: %s" % (r + 1, load.name))
+            for c in order([c for c in load.whose if c in candidates], r):
+                load.run(c, r, seconds, rows, sealer if load.name == "UPDATE, asynchronous" else None)
+
+
+def contacts(report, candidates, rounds, seconds, rows, with_clients):
+    all_, sealer = loads(with_clients), []
+    psql("postgres", "CHECKPOINT")
+    rounds_of(all_, candidates, rounds, seconds, rows, "crm.contact", sealer)
+    report.section("One row per transaction, contacts, 4 clients unless it says otherwise: tps, ratio to untagged")
+    for load in all_:
+        load.report(report)
+    if with_clients:
+        for at4 in [load for load in all_ if load.clients == 4]:
+            for at64 in [load for load in all_ if load.name == at4.name + ", 64 clients"]:
+                figure = Figure("%s: ratio at 64 clients by that at 4" % at4.name, "", True, 0.9, "given")
+                for c in FEW[1:]:
+                    for r, (few, many) in enumerate(zip(at4.tps.values(c), at64.tps.values(c))):
+                        figure.add(c, r, many / few)
+                report.add(figure)
+    report.section("… CPU of the backends per transaction, added to untagged (asynchronous, 4 clients)")
+    for load in all_:
+        if load.clients == 4 and not load.durable and load.whose is not TWO:
+            load.cpu.bar = 8 if load.name.startswith("UPDATE") else None
+            report.add(load.cpu)
+    report.section("… WAL per transaction until sealed, page images on, ratio to untagged")
+    for load in all_:
+        if load.clients == 4 and load.durable and load.whose is not TWO:
+            for of in load.wal.rounds.values():
+                if len(of) > 1:
+                    of.pop(0, None)     # the first touches pages for the first time since the checkpoint
+            report.add(load.wal)
+    if sealer:
+        report.value("worker while UPDATE, asynchronous, runs", sealer, "% of a core")
+
+
+def txn(report, candidates, rounds, seconds, rows):
+    all_ = [Load("txn, durable", "txn", True, clients=16, bar=0.96),
+            Load("txn, asynchronous", "txn", False, clients=16)]
+    rounds_of(all_, candidates, rounds, seconds, rows, "crm.contact")
+    report.section("txn: 16 clients: update, 2 ms think time, select, commit: tps, ratio to untagged")
+    for load in all_:
+        load.report(report)
+
+
+def wal(report, candidates, rounds, rows):
+    """Without page images; each run does as many transactions as the others."""
+    figures = [Figure("UPDATE: WAL, page images off", "bytes", False, 2.2),
+               Figure("UPDATE, HOT: WAL, page images off", "bytes", False)]
+    psql("postgres", "ALTER SYSTEM SET full_page_writes = off; SELECT pg_reload_conf(); CHECKPOINT")
+    try:
+        for r in range(rounds):
+            tidy(candidates, "crm.contact")
+            for figure, script in zip(figures, ("update", "update_hot")):
+                say("round %d: %s" % (r + 1, figure.name))
+                for c in order(candidates, r):
+                    at = lsn()
+                    try:
+                        n = pgbench(c, script, None, rows, False, each=rows // 80)[2]
+                    except Failed as e:
+                        report.leave_out("%s, %s: %s" % (figure.name, c, e))
+                        continue
+                    if c == "provenance":
+                        seal()
+                    figure.add(c, r, (lsn() - at) / n)
+    finally:
+        psql("postgres", "ALTER SYSTEM RESET full_page_writes; SELECT pg_reload_conf(); CHECKPOINT")
+    report.section("WAL per transaction, until sealed: ratio to untagged")
+    for figure in figures:
+        report.add(figure)
+
+
+def shapes(report, candidates, rounds, seconds, rows):
+    say("preparing tables of other shapes")
+    names = ("narrow", "wide", "document")
+    for c in candidates:
+        run_file(c, "tables/shapes.sql", {"rows": rows // 2})
+    for name in names:
+        record(candidates, "crm." + name)
+    all_ = []
+    for title, script in (("narrow (3 columns)", "narrow"), ("wide (60 columns)", "wide"), ("10 kB of text", "text")):
+        all_.append(Load("%s: UPDATE, asynchronous" % title, script + "_update", False))
+        all_.append(Load("%s: INSERT, asynchronous" % title, script + "_insert", False, SOME))
+    for r in range(rounds):
+        for name in names:
+            tidy(candidates, "crm." + name)
+        for load in all_:
+            say("round %d: %s" % (r + 1, load.name))
+            for c in order([c for c in load.whose if c in candidates], r):
+                load.run(c, r, seconds, rows // 2)
+    report.section("Tables of other shapes, one row per transaction, 4 clients: tps, ratio to untagged")
+    for load in all_:
+        load.report(report)
+    for c in candidates:        # the disk is not for what is over
+        for name in names:
+            if c not in ("periods", "provenance"):
+                psql(c, "TRUNCATE crm.%s" % name)
+
+
+def tpcb(report, candidates, rounds, seconds, scale):
+    """pgbench's own transaction: three UPDATEs, a SELECT, an INSERT; all four tables recorded."""
+    say("preparing TPC-B")
+    tables = ["pgbench_accounts", "pgbench_branches", "pgbench_tellers", "pgbench_history"]
+    for c in candidates:
+        pgbench_init(c, scale)
+        # tag() wants a key of every table
+        psql(c, "ALTER TABLE pgbench_history ADD id bigint GENERATED BY DEFAULT AS IDENTITY PRIMARY KEY; "
+                "INSERT INTO pgbench_history (tid, bid, aid, delta, mtime) VALUES (1, 1, 1, 1, now())")
+    for table in tables:
+        record(candidates, "public." + table)
+    all_ = [Load("TPC-B, durable", "tpcb-like", True, builtin=True),
+            Load("TPC-B, asynchronous", "tpcb-like", False, builtin=True)]
+    for r in range(rounds):
+        for table in tables[:3]:
+            tidy(candidates, table)
+        for load in all_:
+            say("round %d: %s" % (r + 1, load.name))
+            for c in order(candidates, r):
+                load.run(c, r, seconds, 0)
+    report.section("pgbench's TPC-B, scale %d, all four tables recorded, 4 clients: tps, ratio to untagged" % scale)
+    for load in all_:
+        load.report(report)
+
+
+def replay(report, candidates, rounds):
+    """The events of a real sales pipeline, each a transaction, in one session."""
+    folder = os.environ.get("CRM_DATA")
+    if not folder or not os.path.isfile(os.path.join(folder, "sales_pipeline.csv")):
+        report.leave_out("the replay of crm-sales-opportunities: CRM_DATA names no folder with sales_pipeline.csv.")
+        return
+    say("preparing the replay")
+    for c in candidates:
+        run_file(c, "tables/replay.sql")
+    record(candidates, "crm.account")
+    record(candidates, "crm.agent")
+    record(candidates, "crm.opportunity", like="crm.account")
+    events = number("untagged", "SELECT count(*) FROM crm.event")
+    figure = Figure("crm-sales-opportunities, asynchronous", "transactions/s", True)
+    for r in range(rounds):
+        say("round %d: replay" % (r + 1))
+        for c in order(candidates, r):
+            try:
+                psql(c, "TRUNCATE crm.opportunity; VACUUM crm.opportunity")
+                seconds, _ = timed(c, "CALL crm.replay();", "SET synchronous_commit = off;")
+            except Failed as e:
+                report.leave_out("replay, %s: %s" % (c, e))
+                continue
+            if c == "provenance":
+                seal()
+            figure.add(c, r, events / seconds)
+    report.section("Replay of %d events of a sales pipeline, one session, actor in each transaction: ratio to untagged"
+                   % events)
+    report.add(figure)
