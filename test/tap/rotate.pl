@@ -2,12 +2,15 @@
 # was proven before stays so. Encrypted keys and their passphrase command.
 use strict;
 use warnings;
+use Cwd qw(abs_path);
+use File::Basename;
 use File::Copy;
 use MIME::Base64;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
+my $tlog = abs_path(dirname(__FILE__)) . '/../independent/tlog.py';
 my $node = PostgreSQL::Test::Cluster->new('rotate');
 $node->init;
 $node->append_conf('postgresql.conf', "fsync = off\nprovenance.publish_interval = '1 h'\nlog_statement = none\nlog_min_error_statement = panic\n");
@@ -37,7 +40,7 @@ sub independent
 {
 	my ($vkey, $note) = @_;
 	my $file = write_file("$tmp/note", $note =~ /\n\z/ ? $note : "$note\n");
-	my $ok = IPC::Run::run([ 'python3', 'test/independent/tlog.py', 'checkpoint', $vkey, $file ], '>', \my $out, '2>', \my $err);
+	my $ok = IPC::Run::run([ 'python3', $tlog, 'checkpoint', $vkey, $file ], '>', \my $out, '2>', \my $err);
 	return $ok ? 'accepted' : 'refused';
 }
 
