@@ -14,6 +14,7 @@
 #include "catalog/pg_operator.h"
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
+#include "port/pg_bswap.h"
 #include "storage/buffile.h"
 #include "utils/memutils.h"
 #include "utils/tuplesort.h"
