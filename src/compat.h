@@ -105,6 +105,22 @@ prov_json_valid(char *s, size_t len, int encoding)
 	} while (0)
 #endif
 
+/* *indexed: does the new version need entries in the indexes? (before 16 the tuple knew) */
+#if PG_VERSION_NUM >= 160000
+#define prov_heap_update(rel, old, tup, indexed) \
+	do { \
+		TU_UpdateIndexes prov_which; \
+		simple_heap_update(rel, old, tup, &prov_which); \
+		*(indexed) = prov_which == TU_All; \
+	} while (0)
+#else
+#define prov_heap_update(rel, old, tup, indexed) \
+	do { \
+		simple_heap_update(rel, old, tup); \
+		*(indexed) = !HeapTupleIsHeapOnly(tup); \
+	} while (0)
+#endif
+
 /* A specifier in front of the declaration (18). */
 #if PG_VERSION_NUM < 180000
 #define pg_noreturn pg_attribute_noreturn()

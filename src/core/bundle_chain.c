@@ -26,7 +26,7 @@
 pv_status
 pv_chain_add(pv_hasher *h, const uint8_t key[PV_BUNDLE_KEY_LEN], uint64_t sum[4], const pv_hash *hash, uint64_t index)
 {
-	uint8_t		input[PV_BUNDLE_KEY_LEN + PV_HASH_LEN + 8];
+	uint8_t		input[PV_BUNDLE_KEY_LEN + PV_HASH_LEN + 8 + PV_HASH_ROOM];
 	pv_hash		keyed;
 	pv_buf		b;
 	pv_reader	words;
@@ -37,7 +37,7 @@ pv_chain_add(pv_hasher *h, const uint8_t key[PV_BUNDLE_KEY_LEN], uint64_t sum[4]
 	pv_put_bytes(&b, key, PV_BUNDLE_KEY_LEN);
 	pv_put_bytes(&b, hash->b, PV_HASH_LEN);
 	pv_put_u64(&b, index);
-	if ((status = pv_sha256(h, input, sizeof(input), &keyed)) != PV_OK)
+	if ((status = pv_sha256_in_place(h, input, b.len, &keyed)) != PV_OK)
 		return status;
 	/* least significant word first */
 	pv_reader_init(&words, keyed.b, PV_HASH_LEN);

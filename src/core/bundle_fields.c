@@ -122,11 +122,35 @@ pv_token_hashes(pv_tokens *t, unsigned max, pv_hash *out, unsigned *n)
 	return got % PV_HASH_LEN == 0 ? PV_OK : PV_E_PATH;
 }
 
+/* Values are short: for them a call of memchr() costs more than this. */
+static inline bool
+has_bar(const uint8_t *s, size_t len)
+{
+	size_t		i = 0;
+
+	if (len > 64)
+		return memchr(s, '|', len) != NULL;
+	for (; len - i >= 8; i += 8)
+	{
+		uint64_t	x;
+
+		/* a byte of zero once the bar has been taken away */
+		memcpy(&x, s + i, 8);
+		x ^= 0x7C7C7C7C7C7C7C7C;
+		if (((x - 0x0101010101010101) & ~x & 0x8080808080808080) != 0)
+			return true;
+	}
+	for (; i < len; i++)
+		if (s[i] == '|')
+			return true;
+	return false;
+}
+
 /* Can it be written as it is? */
 static bool
 bundle_plain(const uint8_t *s, size_t len)
 {
-	return pv_text_plain(s, len) && memchr(s, '|', len) == NULL;
+	return pv_text_plain(s, len) && !has_bar(s, len);
 }
 
 /* As it is; a token holds no '|'. */

@@ -11,11 +11,28 @@
 
 #include "bytes.h"
 
-static const char base64_digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+/* Two digits of base64 for each value of 12 bits, and the digits alone. */
+#define EACH_DIGIT(f) \
+	f("A") f("B") f("C") f("D") f("E") f("F") f("G") f("H") f("I") f("J") f("K") f("L") f("M") f("N") f("O") f("P") \
+	f("Q") f("R") f("S") f("T") f("U") f("V") f("W") f("X") f("Y") f("Z") f("a") f("b") f("c") f("d") f("e") f("f") \
+	f("g") f("h") f("i") f("j") f("k") f("l") f("m") f("n") f("o") f("p") f("q") f("r") f("s") f("t") f("u") f("v") \
+	f("w") f("x") f("y") f("z") f("0") f("1") f("2") f("3") f("4") f("5") f("6") f("7") f("8") f("9") f("+") f("/")
+#define DIGIT(a) a
+#define SECOND_DIGITS(a) \
+	a "A" a "B" a "C" a "D" a "E" a "F" a "G" a "H" a "I" a "J" a "K" a "L" a "M" a "N" a "O" a "P" \
+	a "Q" a "R" a "S" a "T" a "U" a "V" a "W" a "X" a "Y" a "Z" a "a" a "b" a "c" a "d" a "e" a "f" \
+	a "g" a "h" a "i" a "j" a "k" a "l" a "m" a "n" a "o" a "p" a "q" a "r" a "s" a "t" a "u" a "v" \
+	a "w" a "x" a "y" a "z" a "0" a "1" a "2" a "3" a "4" a "5" a "6" a "7" a "8" a "9" a "+" a "/"
+static const char base64_digits[64 + 1] = EACH_DIGIT(DIGIT);
+static const char base64_pairs[2 * 4096 + 1] = EACH_DIGIT(SECOND_DIGITS);
+#undef EACH_DIGIT
+#undef DIGIT
+#undef SECOND_DIGITS
 
-/* What an ASCII character stands for in base64. */
+/* What a character stands for in base64. */
 #define XX 0xFF
-static const uint8_t base64_values[128] = {
+#define XX16 XX, XX, XX, XX, XX, XX, XX, XX, XX, XX, XX, XX, XX, XX, XX, XX
+static const uint8_t base64_values[256] = {
 	XX, XX, XX, XX, XX, XX, XX, XX, XX, XX, XX, XX, XX, XX, XX, XX,
 	XX, XX, XX, XX, XX, XX, XX, XX, XX, XX, XX, XX, XX, XX, XX, XX,
 	XX, XX, XX, XX, XX, XX, XX, XX, XX, XX, XX, 62, XX, XX, XX, 63,
@@ -23,8 +40,10 @@ static const uint8_t base64_values[128] = {
 	XX, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14,
 	15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, XX, XX, XX, XX, XX,
 	XX, 26, 27, 28, 29, 30, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40,
-	41, 42, 43, 44, 45, 46, 47, 48, 49, 50, 51, XX, XX, XX, XX, XX
+	41, 42, 43, 44, 45, 46, 47, 48, 49, 50, 51, XX, XX, XX, XX, XX,
+	XX16, XX16, XX16, XX16, XX16, XX16, XX16, XX16
 };
+#undef XX16
 #undef XX
 
 void
@@ -59,7 +78,10 @@ pv_put_str(pv_buf *b, const char *s)
 void
 pv_put_u8(pv_buf *b, uint8_t v)
 {
-	pv_put_bytes(b, &v, 1);
+	if (!b->overflow && b->len < b->cap)
+		b->data[b->len++] = v;
+	else
+		pv_put_bytes(b, &v, 1);
 }
 
 void
@@ -118,12 +140,8 @@ pv_put_base64(pv_buf *b, const void *data, size_t len)
 	b->len += chars;
 	for (; len > 2; len -= 3, p += 3, out += 4)
 	{
-		uint32_t	v = (uint32_t) p[0] << 16 | (uint32_t) p[1] << 8 | p[2];
-
-		out[0] = (uint8_t) base64_digits[v >> 18];
-		out[1] = (uint8_t) base64_digits[v >> 12 & 63];
-		out[2] = (uint8_t) base64_digits[v >> 6 & 63];
-		out[3] = (uint8_t) base64_digits[v & 63];
+		memcpy(out, base64_pairs + 2 * (p[0] << 4 | p[1] >> 4), 2);
+		memcpy(out + 2, base64_pairs + 2 * ((p[1] & 15) << 8 | p[2]), 2);
 	}
 	if (len > 0)
 	{
@@ -272,18 +290,15 @@ pv_parse_decimal(const char *s, size_t len, uint64_t max, uint64_t *out)
 	return PV_OK;
 }
 
-/* The 24 bits of four characters; more than that if one is no digit. */
+/* The 24 bits of four characters; *bad gets bit 7 if one of them is no digit. */
 static inline uint32_t
-base64_group(const uint8_t *c)
+base64_group(const uint8_t *c, uint32_t *bad)
 {
 	uint32_t	v[4];
 
-	if (((c[0] | c[1] | c[2] | c[3]) & 0x80) != 0)
-		return UINT32_MAX;
 	for (unsigned i = 0; i < 4; i++)
 		v[i] = base64_values[c[i]];
-	if (((v[0] | v[1] | v[2] | v[3]) & 0x80) != 0)
-		return UINT32_MAX;
+	*bad |= v[0] | v[1] | v[2] | v[3];
 	return v[0] << 18 | v[1] << 12 | v[2] << 6 | v[3];
 }
 
@@ -293,6 +308,8 @@ pv_base64_decode(const char *s, size_t len, uint8_t *out, size_t cap, size_t *ou
 	const uint8_t *p = (const uint8_t *) s;
 	size_t		padding = 0;
 	size_t		n = len / 4 * 3;
+	size_t		groups;
+	uint32_t	bad = 0;
 	uint32_t	v;
 
 	if (len % 4 != 0)
@@ -307,16 +324,28 @@ pv_base64_decode(const char *s, size_t len, uint8_t *out, size_t cap, size_t *ou
 		return status == PV_OK ? PV_E_TOO_LONG : status;
 	}
 
-	for (size_t groups = len / 4 - (padding > 0); groups > 0; groups--, p += 4)
+	groups = len / 4 - (padding > 0);
+	if (out == NULL)
+		for (; groups > 0; groups--, p += 4)
+			(void) base64_group(p, &bad);
+	else
 	{
-		v = base64_group(p);
-		if (v == UINT32_MAX)
-			return PV_E_BASE64;
-		if (out != NULL)
+		/* while there is room for a fourth byte, it goes faster with it */
+		for (; groups > 1; groups--, p += 4, out += 3)
 		{
+			v = base64_group(p, &bad) << 8;
+			out[0] = (uint8_t) (v >> 24);
+			out[1] = (uint8_t) (v >> 16);
+			out[2] = (uint8_t) (v >> 8);
+			out[3] = (uint8_t) v;
+		}
+		if (groups > 0)
+		{
+			v = base64_group(p, &bad);
 			*out++ = (uint8_t) (v >> 16);
 			*out++ = (uint8_t) (v >> 8);
 			*out++ = (uint8_t) v;
+			p += 4;
 		}
 	}
 	if (padding > 0)
@@ -324,8 +353,8 @@ pv_base64_decode(const char *s, size_t len, uint8_t *out, size_t cap, size_t *ou
 		uint8_t		last[4] = {p[0], p[1], padding > 1 ? 'A' : p[2], 'A'};
 
 		/* the bits that padding leaves over are zero in the only spelling */
-		v = base64_group(last);
-		if (v == UINT32_MAX || (v & (padding > 1 ? 0xFFFF : 0xFF)) != 0)
+		v = base64_group(last, &bad);
+		if ((v & (padding > 1 ? 0xFFFF : 0xFF)) != 0)
 			return PV_E_BASE64;
 		if (out != NULL)
 		{
@@ -334,6 +363,8 @@ pv_base64_decode(const char *s, size_t len, uint8_t *out, size_t cap, size_t *ou
 				*out = (uint8_t) (v >> 8);
 		}
 	}
+	if ((bad & 0x80) != 0)
+		return PV_E_BASE64;
 	*outlen = n;
 	return PV_OK;
 }

@@ -17,11 +17,13 @@
 #include "commitment.h"
 
 /* A hash input that is put together on the stack. */
+#define INPUT_MAX 1024			/* the record commitment of 29 columns */
 typedef struct input
 {
 	pv_hasher  *h;
+	bool		begun;			/* the hasher has some of it already */
 	size_t		len;
-	uint8_t		bytes[512];
+	uint8_t		bytes[INPUT_MAX + PV_HASH_ROOM];
 } input;
 
 #define NAME(s) {s, sizeof(s) - 1}
@@ -42,19 +44,22 @@ static inline void
 input_begin(input *in, pv_hasher *h, uint8_t domain)
 {
 	in->h = h;
+	in->begun = false;
 	in->bytes[0] = domain;
 	in->len = 1;
-	pv_hash_begin(h);
 }
 
 static inline void
 input_bytes(input *in, const void *data, size_t len)
 {
-	if (len > sizeof in->bytes - in->len)
+	if (len > INPUT_MAX - in->len)
 	{
+		if (!in->begun)
+			pv_hash_begin(in->h);
+		in->begun = true;
 		pv_hash_add(in->h, in->bytes, in->len);
 		in->len = 0;
-		if (len > sizeof in->bytes)
+		if (len > INPUT_MAX)
 		{
 			pv_hash_add(in->h, data, len);
 			return;
@@ -84,6 +89,8 @@ input_u32(input *in, uint32_t v)
 static inline pv_status
 input_end(input *in, pv_hash *out)
 {
+	if (!in->begun)
+		return pv_sha256_in_place(in->h, in->bytes, in->len, out);
 	pv_hash_add(in->h, in->bytes, in->len);
 	return pv_hash_end(in->h, out);
 }

@@ -99,6 +99,16 @@ is_hidden(uint32_t c)
 		(c >= 0x2028 && c <= 0x202E) || (c >= 0x2060 && c <= 0x2069) || c == 0xFEFF;
 }
 
+/* Is one of eight bytes 0x80 or above, 0x7F, or below 0x20? */
+static inline bool
+other_ascii(const uint8_t *s)
+{
+	uint64_t	x;
+
+	memcpy(&x, s, 8);
+	return ((x | (x + 0x0101010101010101) | (x - 0x2020202020202020)) & 0x8080808080808080) != 0;
+}
+
 bool
 pv_text_plain(const uint8_t *s, size_t len)
 {
@@ -107,16 +117,10 @@ pv_text_plain(const uint8_t *s, size_t len)
 	if (len == 0 || s[0] == ' ' || s[len - 1] == ' ')
 		return false;
 	/* most text is all ASCII, and done after one pass, eight bytes at a time */
-	while (len - ascii >= 8)
-	{
-		uint64_t	x;
-
-		memcpy(&x, s + ascii, 8);
-		/* a byte of 0x80 and above, of 0x7F, or below 0x20 */
-		if (((x | (x + 0x0101010101010101) | (x - 0x2020202020202020)) & 0x8080808080808080) != 0)
-			break;
+	while (len - ascii >= 8 && !other_ascii(s + ascii))
 		ascii += 8;
-	}
+	if (len >= 8 && len - ascii < 8 && !other_ascii(s + len - 8))
+		return true;
 	while (ascii < len && s[ascii] >= 0x20 && s[ascii] < 0x7F)
 		ascii++;
 	if (ascii == len)

@@ -4,7 +4,9 @@
  * The algorithm is fetched once and the context reused: after the first
  * initialisation the context keeps its algorithm, and starting again costs
  * neither a look-up nor an allocation. Inputs known to be short are put
- * together on the stack and added in one call.
+ * together on the stack, padded there (FIPS 180-4, section 5.1.1) and hashed
+ * in one call: libcrypto's own padding copies, fills and wipes a buffer of its
+ * own, which takes a third of the time of a block.
  *
  * Measured with OpenSSL 3.0 on inputs of 40 bytes: 131 ns through EVP, 58 ns
  * through the functions below it, and an entry takes 17 of them. Those
@@ -44,7 +46,8 @@ pv_hasher_init(pv_hasher *h)
 		return PV_E_CRYPTO;
 	}
 #ifdef PV_DIRECT_SHA256
-	h->direct = strcmp(OSSL_PROVIDER_get0_name(EVP_MD_get0_provider(h->md)), "default") == 0;
+	h->direct = strcmp(OSSL_PROVIDER_get0_name(EVP_MD_get0_provider(h->md)), "default") == 0 &&
+		SHA256_Init((SHA256_CTX *) h->start) == 1;
 #endif
 	return PV_OK;
 }
@@ -64,7 +67,8 @@ pv_hash_begin(pv_hasher *h)
 #ifdef PV_DIRECT_SHA256
 	if (h->direct)
 	{
-		h->failed = SHA256_Init((SHA256_CTX *) h->state) != 1;
+		memcpy(h->state, h->start, sizeof(h->state));
+		h->failed = false;
 		return;
 	}
 #endif
@@ -106,17 +110,65 @@ pv_sha256(pv_hasher *h, const void *data, size_t len, pv_hash *out)
 	return pv_hash_end(h, out);
 }
 
+#ifdef PV_DIRECT_SHA256
+/* Compilers make one instruction of each of these. */
+static inline void
+put_length(uint8_t *out, uint64_t bits)
+{
+	out[0] = (uint8_t) (bits >> 56);
+	out[1] = (uint8_t) (bits >> 48);
+	out[2] = (uint8_t) (bits >> 40);
+	out[3] = (uint8_t) (bits >> 32);
+	out[4] = (uint8_t) (bits >> 24);
+	out[5] = (uint8_t) (bits >> 16);
+	out[6] = (uint8_t) (bits >> 8);
+	out[7] = (uint8_t) bits;
+}
+
+static inline void
+put_word(uint8_t *out, uint32_t v)
+{
+	out[0] = (uint8_t) (v >> 24);
+	out[1] = (uint8_t) (v >> 16);
+	out[2] = (uint8_t) (v >> 8);
+	out[3] = (uint8_t) v;
+}
+#endif
+
+pv_status
+pv_sha256_in_place(pv_hasher *h, uint8_t *data, size_t len, pv_hash *out)
+{
+#ifdef PV_DIRECT_SHA256
+	if (h->direct)
+	{
+		SHA256_CTX *c = (SHA256_CTX *) h->state;
+		size_t		padded = (len + 8) / SHA256_CBLOCK * SHA256_CBLOCK + SHA256_CBLOCK;
+
+		memset(data + len, 0, PV_HASH_ROOM);
+		data[len] = 0x80;
+		put_length(data + padded - 8, (uint64_t) len * 8);
+		memcpy(h->state, h->start, sizeof(h->state));
+		if (SHA256_Update(c, data, padded) != 1)
+			return PV_E_CRYPTO;
+		for (size_t i = 0; i < 8; i++)
+			put_word(out->b + 4 * i, c->h[i]);
+		return PV_OK;
+	}
+#endif
+	return pv_sha256(h, data, len, out);
+}
+
 pv_status
 pv_leaf_hash(pv_hasher *h, const void *leaf, size_t len, pv_hash *out)
 {
-	uint8_t		input[256];
+	uint8_t		input[256 + PV_HASH_ROOM];
 
 	input[0] = PV_DOMAIN_LEAF;
-	if (len < sizeof input)
+	if (len < sizeof input - PV_HASH_ROOM)
 	{
 		if (len > 0)
 			memcpy(input + 1, leaf, len);
-		return pv_sha256(h, input, 1 + len, out);
+		return pv_sha256_in_place(h, input, 1 + len, out);
 	}
 	pv_hash_begin(h);
 	pv_hash_add(h, input, 1);
@@ -127,12 +179,12 @@ pv_leaf_hash(pv_hasher *h, const void *leaf, size_t len, pv_hash *out)
 pv_status
 pv_node_hash(pv_hasher *h, const pv_hash *left, const pv_hash *right, pv_hash *out)
 {
-	uint8_t		input[1 + 2 * PV_HASH_LEN];
+	uint8_t		input[1 + 2 * PV_HASH_LEN + PV_HASH_ROOM];
 
 	input[0] = PV_DOMAIN_NODE;
 	memcpy(input + 1, left->b, PV_HASH_LEN);
 	memcpy(input + 1 + PV_HASH_LEN, right->b, PV_HASH_LEN);
-	return pv_sha256(h, input, sizeof input, out);
+	return pv_sha256_in_place(h, input, 1 + 2 * PV_HASH_LEN, out);
 }
 
 bool

@@ -42,6 +42,7 @@ typedef struct pv_hasher
 	bool		failed;			/* since pv_hash_begin() */
 	bool		direct;			/* state is used, not ctx */
 	uint64_t	state[14];		/* a SHA256_CTX */
+	uint64_t	start[14];		/* what it begins with */
 } pv_hasher;
 
 /* PV_E_CRYPTO if libcrypto has no SHA-256. Free with pv_hasher_free(). */
@@ -58,6 +59,13 @@ extern pv_status pv_hash_end(pv_hasher *h, pv_hash *out);
 
 /* SHA-256 of one piece of memory. */
 extern pv_status pv_sha256(pv_hasher *h, const void *data, size_t len, pv_hash *out);
+
+/*
+ * The same; behind data there are PV_HASH_ROOM bytes that may be overwritten.
+ * Padded there, a short input is hashed where it lies.
+ */
+#define PV_HASH_ROOM 72
+extern pv_status pv_sha256_in_place(pv_hasher *h, uint8_t *data, size_t len, pv_hash *out);
 
 /* SHA-256(0x00 || leaf). RFC 6962, section 2.1. */
 extern pv_status pv_leaf_hash(pv_hasher *h, const void *leaf, size_t len, pv_hash *out);

@@ -395,6 +395,8 @@ begin(Export *x, FunctionCallInfo fcinfo)
 	for (i = PV_BUNDLE_HEADER; i <= PV_BUNDLE_END; i++)
 		x->kinds[i] = CStringGetTextDatum(pv_bundle_kind_name(i));
 	x->entry = palloc0(sizeof(pv_bundle_entry));
+	x->names = palloc(PV_MAX_FIELDS * sizeof(pv_name));
+	x->values = palloc(PV_MAX_FIELDS * sizeof(pv_value));
 	x->salts = palloc((PV_MAX_FIELDS + 1) * PV_SALT_LEN);
 	x->digests = palloc((PV_MAX_FIELDS + 1) * sizeof(pv_hash));
 	pv_frontier_init(&x->leaves);

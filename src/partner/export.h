@@ -81,6 +81,8 @@ typedef struct Export
 	Datum		kinds[PV_BUNDLE_END + 1];
 	pv_bundle_digest digest;
 	pv_bundle_entry *entry;
+	pv_name    *names;			/* of its fields */
+	pv_value   *values;
 	uint8	   *salts;
 	pv_hash    *digests;
 

@@ -53,15 +53,16 @@ put_shape(Export *x, ExportShape *shape)
 	} while (!export_put(x, PV_BUNDLE_SHAPE));
 }
 
-/* The values of an image with their names; false if they do not fit the shape. */
+/*
+ * The values of an image with their names, for both of which there is room for
+ * PV_MAX_FIELDS; false if they do not fit the shape.
+ */
 static bool
 take_apart(Export *x, const ProvEntry *entry, int64 leaf, Fields *f)
 {
 	size_t		n;
 
 	f->shape = export_shape(x, entry->shape_id, leaf);
-	f->names = palloc(sizeof(pv_name) * PV_MAX_FIELDS);
-	f->values = palloc(sizeof(pv_value) * PV_MAX_FIELDS);
 	if (entry->image == NULL || pv_op_name(entry->op) == NULL ||
 		pv_get_values(entry->image, entry->image_len, f->values, PV_MAX_FIELDS, &n) != PV_OK)
 		return false;
@@ -164,6 +165,8 @@ subject_of(Export *x, ExportLeaves *l, const ExportLeaf *leaf, const ProvEntry *
 			return none;
 		if (history_has_row(old.op))
 		{
+			g.names = palloc(sizeof(pv_name) * PV_MAX_FIELDS);
+			g.values = palloc(sizeof(pv_value) * PV_MAX_FIELDS);
 			if (!take_apart(x, &old, at, &g))
 				damaged(&old, "cannot be read");
 			return g.shape->subject < 0 ? none : g.values[g.shape->subject];
@@ -271,6 +274,8 @@ export_entry(Export *x, ExportLeaves *l, const ExportLeaf *leaf, const pv_hash *
 		const ExportContext *context;
 		pv_value	subject;
 
+		f.names = x->names;
+		f.values = x->values;
 		if (!take_apart(x, &entry, x->leaf, &f))
 			damaged(&entry, "cannot be read");
 		context = put_context(x, &entry);

@@ -19,13 +19,14 @@
  */
 #include "postgres.h"
 
+#include "access/heapam.h"
 #include "access/htup_details.h"
 #include "access/table.h"
-#include "access/tableam.h"
 #include "catalog/pg_operator.h"
 #include "catalog/pg_type.h"
 #include "executor/tuptable.h"
 #include "miscadmin.h"
+#include "storage/bufmgr.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
@@ -41,7 +42,7 @@ struct ExportLeaves
 {
 	Export	   *x;
 	Relation	entries;
-	TupleTableSlot *entry;
+	Buffer		buffer;			/* of the entry read last, pinned */
 	TupleTableSlot *put;
 	TupleTableSlot *get;
 	Tuplesortstate *places;		/* leaf, place of its entry */
@@ -304,7 +305,7 @@ export_leaves_begin(Export *x, int64 *last)
 	l->x = x;
 	l->last_put = l->last_got = -1;
 	l->entries = table_open(prov_relid(PROV_ENTRY), AccessShareLock);
-	l->entry = table_slot_create(l->entries, NULL);
+	l->buffer = InvalidBuffer;
 	l->put = MakeSingleTupleTableSlot(desc, &TTSOpsVirtual);
 	l->get = MakeSingleTupleTableSlot(desc, &TTSOpsMinimalTuple);
 	l->places = tuplesort_begin_heap(desc, 1, &attno, &operator, &collation, &nulls_first, work_mem, NULL,
@@ -356,25 +357,48 @@ export_leaves_end(ExportLeaves *l)
 	tuplesort_end(l->previous);
 	ExecDropSingleTupleTableSlot(l->put);
 	ExecDropSingleTupleTableSlot(l->get);
-	ExecDropSingleTupleTableSlot(l->entry);
+	if (BufferIsValid(l->buffer))
+		ReleaseBuffer(l->buffer);
 	table_close(l->entries, AccessShareLock);
 	pfree(l);
+}
+
+/*
+ * The row at that place, if the snapshot sees it. Mostly the one before was on
+ * the same page, whose pin is kept: heap_fetch() would look for the page again.
+ */
+static bool
+row_at(ExportLeaves *l, const ItemPointerData *tid, HeapTuple tup)
+{
+	OffsetNumber offset = ItemPointerGetOffsetNumber(tid);
+	Page		page;
+	ItemId		item;
+	bool		visible = false;
+
+	l->buffer = ReleaseAndReadBuffer(l->buffer, l->entries, ItemPointerGetBlockNumber(tid));
+	LockBuffer(l->buffer, BUFFER_LOCK_SHARE);
+	page = BufferGetPage(l->buffer);
+	if (offset <= PageGetMaxOffsetNumber(page) && ItemIdIsNormal(item = PageGetItemId(page, offset)))
+	{
+		tup->t_self = *tid;
+		tup->t_tableOid = RelationGetRelid(l->entries);
+		tup->t_data = (HeapTupleHeader) PageGetItem(page, item);
+		tup->t_len = ItemIdGetLength(item);
+		visible = HeapTupleSatisfiesVisibility(tup, l->x->snapshot, l->buffer);
+		HeapCheckForSerializableConflictOut(visible, l->entries, tup, l->buffer, l->x->snapshot);
+	}
+	/* what is visible stays where it is as long as the page is pinned */
+	LockBuffer(l->buffer, BUFFER_LOCK_UNLOCK);
+	return visible;
 }
 
 void
 export_fetch(ExportLeaves *l, const ExportLeaf *leaf, ProvEntry *entry)
 {
-	ItemPointerData tid = leaf->tid;
+	HeapTupleData tup;
 
-	if (ItemPointerIsValid(&tid) && table_tuple_fetch_row_version(l->entries, &tid, l->x->snapshot, l->entry))
-	{
-		bool		should_free;
-		HeapTuple	tup = ExecFetchSlotHeapTuple(l->entry, false, &should_free);
-
-		prov_entry_from_tuple(tup, RelationGetDescr(l->entries), true, entry);
-		if (should_free)
-			heap_freetuple(tup);
-	}
+	if (ItemPointerIsValid(&leaf->tid) && row_at(l, &leaf->tid, &tup))
+		prov_entry_from_tuple(&tup, RelationGetDescr(l->entries), true, entry);
 	else if (!prov_entry_fetch(leaf->ref.xid, leaf->ref.seq, l->x->snapshot, true, entry))
 		prove_log_damaged(leaf->ref.leaf);
 	if (entry->seq != leaf->ref.seq || !FullTransactionIdEquals(entry->xid, leaf->ref.xid))

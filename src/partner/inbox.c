@@ -199,19 +199,36 @@ refuse_status(ProvInbox *in, pv_status status, const char *what)
 	prov_inbox_refuse(in, sqlstate, psprintf("%s: %s", what, pv_status_text(status)), NULL, NULL);
 }
 
+static const char *
+server_text(const void *s, size_t len, size_t *n)
+{
+	const char *text = prov_from_utf8(s, len, n);
+
+	if (text == NULL)
+		prov_inbox_refuse(current, ERRCODE_UNTRANSLATABLE_CHARACTER,
+						  "a text has a character that this database's encoding lacks", NULL, NULL);
+	return text;
+}
+
 char *
 prov_inbox_text(const void *s, size_t len)
 {
 	size_t		n;
-	char	   *text;
+	const char *text;
 
 	if (s == NULL)
 		return NULL;
-	text = prov_from_utf8(s, len, &n);
-	if (text == NULL)
-		prov_inbox_refuse(current, ERRCODE_UNTRANSLATABLE_CHARACTER,
-						  "a text has a character that this database's encoding lacks", NULL, NULL);
+	text = server_text(s, len, &n);
 	return pnstrdup(text, n);
+}
+
+Datum
+prov_inbox_text_datum(const void *s, size_t len)
+{
+	size_t		n;
+	const char *text = server_text(s, len, &n);
+
+	return PointerGetDatum(cstring_to_text_with_len(text, n));
 }
 
 /* --- a line ------------------------------------------------------------ */

@@ -103,6 +103,7 @@ pg_noreturn extern void prov_inbox_refuse(ProvInbox *in, int sqlstate, const cha
 
 /* The server's encoding; an ERROR where a character has no equivalent. NULL for a value that is none. */
 extern char *prov_inbox_text(const void *s, size_t len);
+extern Datum prov_inbox_text_datum(const void *s, size_t len);	/* of a value that is one */
 
 /* inbox_head.c: the first lines. */
 extern void prov_inbox_header(ProvInbox *in);
@@ -134,8 +135,9 @@ extern void prov_batch_end(ProvBatch *b);
 /* The tokens of both; NULL if the second has nothing that the first has not. */
 extern char *prov_unite_fields(const char *old, const char *new);
 
-/* The row of a merged leaf, a copy; NULL if there is none. */
+/* The row of a merged leaf, a copy; NULL if there is none. Another version of it. */
 extern HeapTuple prov_merged_leaf(int32 log_id, int64 leaf_index);
+extern void prov_merged_leaf_update(HeapTuple old, Datum *values, bool *nulls);
 
 /* path.c: the proof of a merged entry, verified; NULL if it cannot be rebuilt. */
 extern char *prov_merged_proof(int32 log_id, int64 leaf_index, size_t *prooflen, uint8 leaf[PV_LEAF_LEN]);

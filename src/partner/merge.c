@@ -37,7 +37,7 @@
 #include "ledger/stop_point.h"
 #include "partner/inbox.h"
 
-#define CHUNK_BYTES 2000
+#define CHUNK_BYTES 1980		/* a row that is not moved out of line */
 
 struct ProvMerge
 {
@@ -148,7 +148,7 @@ shape_id(ProvInbox *in, unsigned slot)
 	const pv_bundle_shape *shape = &in->reader->shapes[slot];
 	TupleDesc	desc = prov_tupdesc(PROV_MERGED_SHAPE);
 	int32	   *id = &in->merge->shape_id[slot];
-	Oid			equal = lookup_type_cache(hash_type_oid(), TYPECACHE_EQ_OPR)->eq_opr;
+	Oid			equal;
 	ScanKeyData keys[2];
 	ProvScan	scan;
 	HeapTuple	tup;
@@ -158,6 +158,7 @@ shape_id(ProvInbox *in, unsigned slot)
 
 	if (*id != 0)
 		return *id;
+	equal = lookup_type_cache(hash_type_oid(), TYPECACHE_EQ_OPR)->eq_opr;
 	/* by the index: whoever makes the bundle decides how many shapes there are */
 	prov_key_init(&keys[0], PROV_MERGED_SHAPE, A_MSHAPE_LOG, BTEqualStrategyNumber, Int32GetDatum(in->log_id));
 	ScanKeyInit(&keys[1], A_MSHAPE_DIGEST, BTEqualStrategyNumber, get_opcode(equal), hash_to_datum(&shape->digest));
@@ -271,7 +272,7 @@ set_context(ProvInbox *in, Datum *values, bool *nulls)
 }
 
 static void
-new_leaf(ProvInbox *in, char *fields)
+new_leaf(ProvInbox *in, Datum fields)
 {
 	const pv_bundle_entry *e = &in->reader->entry;
 	Datum		values[N_MLEAF];
@@ -287,7 +288,7 @@ new_leaf(ProvInbox *in, char *fields)
 	values[A_MLEAF_PSEUDONYM - 1] = PointerGetDatum(e->pseudonym);
 	values[A_MLEAF_HASH - 1] = HashPGetDatum(unconstify(pv_hash *, &e->leaf_hash));
 	values[A_MLEAF_LEAF - 1] = bytea_datum(e->leaf_bytes, PV_LEAF_LEN);
-	values[A_MLEAF_FIELDS - 1] = CStringGetTextDatum(fields);
+	values[A_MLEAF_FIELDS - 1] = fields;
 	set_context(in, values, nulls);
 	prov_batch_add(&in->merge->leaves, values, nulls);
 	in->merge->new_entries++;
@@ -339,11 +340,7 @@ known_leaf(ProvInbox *in, HeapTuple tup, char *fields)
 	}
 	if (change)
 	{
-		ProvWriter	w;
-
-		prov_writer_open(&w, PROV_MERGED_LEAF);
-		prov_update(&w, tup, values, nulls);
-		prov_writer_close(&w);
+		prov_merged_leaf_update(tup, values, nulls);
 		in->merge->changed = true;
 	}
 }
@@ -368,7 +365,7 @@ check_previous(ProvInbox *in)
 						  psprintf("That is leaf index " UINT64_FORMAT ".", e->previous), NULL);
 }
 
-/* Writes the chunk that is full, or the last one. */
+/* Writes the chunk that has no room for the next entry, or the last one. */
 static void
 put_chunk(ProvMerge *m)
 {
@@ -388,6 +385,8 @@ add_gap(ProvMerge *m, uint64 index, const pv_hash *gap, unsigned n)
 	uint8		head[9];
 	pv_buf		b;
 
+	if (m->chunk.len > 0 && m->chunk.len + sizeof(head) + n * PV_HASH_LEN > CHUNK_BYTES)
+		put_chunk(m);
 	if (m->chunk.len == 0)
 		m->chunk_first = (int64) Min(index, PG_INT64_MAX);
 	pv_buf_init(&b, head, sizeof(head));
@@ -395,7 +394,7 @@ add_gap(ProvMerge *m, uint64 index, const pv_hash *gap, unsigned n)
 	pv_put_u8(&b, (uint8) n);
 	appendBinaryStringInfo(&m->chunk, (char *) head, sizeof(head));
 	appendBinaryStringInfo(&m->chunk, (const char *) gap, n * PV_HASH_LEN);
-	if (m->chunk.len >= CHUNK_BYTES || index == PG_UINT64_MAX)
+	if (index == PG_UINT64_MAX)
 		put_chunk(m);
 }
 
@@ -404,7 +403,6 @@ prov_merge_entry(ProvInbox *in)
 {
 	const pv_bundle_entry *e = &in->reader->entry;
 	ProvMerge  *m = in->merge;
-	char	   *fields = prov_inbox_text(e->field_tokens, e->field_tokens_len);
 	HeapTuple	tup = NULL;
 
 	check_encoding(e->fields, e->nfields);
@@ -413,9 +411,9 @@ prov_merge_entry(ProvInbox *in)
 		tup = prov_merged_leaf(in->log_id, (int64) e->index);
 	m->entry_known = tup != NULL;
 	if (tup != NULL)
-		known_leaf(in, tup, fields);
+		known_leaf(in, tup, prov_inbox_text(e->field_tokens, e->field_tokens_len));
 	else
-		new_leaf(in, fields);
+		new_leaf(in, prov_inbox_text_datum(e->field_tokens, e->field_tokens_len));
 	add_gap(m, e->index, e->gap, e->ngap);
 }
 

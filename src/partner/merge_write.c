@@ -112,6 +112,16 @@ compare_scattered(const void *a, const void *b)
 	return c != 0 ? c : ItemPointerCompare(unconstify(ItemPointerData *, &x->tid), unconstify(ItemPointerData *, &y->tid));
 }
 
+/*
+ * Is the row not to be in a partial index? The only predicate that these tables
+ * have is that the index's column is not null.
+ */
+static bool
+left_out(const IndexInfo *info, TupleTableSlot *slot)
+{
+	return info->ii_Predicate != NIL && slot_attisnull(slot, info->ii_IndexAttrNumbers[0]);
+}
+
 static void
 insert_scattered(ProvWriter *w, int i, ProvScattered *s)
 {
@@ -134,6 +144,8 @@ add_scattered(ProvWriter *w, int i, ProvScattered *s, TupleTableSlot *slot)
 	ScatteredEntry *e;
 	Datum		value;
 
+	if (left_out(w->indexes->ri_IndexRelationInfo[i], slot))
+		return;
 	if (s->n == s->max)
 		insert_scattered(w, i, s);
 	if (s->n == s->cap)
@@ -171,6 +183,8 @@ insert_index_entries(ProvWriter *w, int i, TupleTableSlot *slot)
 	Datum		values[INDEX_MAX_KEYS];
 	bool		isnull[INDEX_MAX_KEYS];
 
+	if (left_out(info, slot))
+		return;
 	FormIndexDatum(info, slot, NULL, values, isnull);
 	index_insert(index, values, isnull, &slot->tts_tid, w->rel,
 				 index->rd_index->indisunique ? UNIQUE_CHECK_YES : UNIQUE_CHECK_NO, false, info);
@@ -221,6 +235,30 @@ prov_batch_end(ProvBatch *b)
 		if (s != NULL)
 			insert_scattered(&w, i, s);
 	}
+	prov_writer_close(&w);
+}
+
+void
+prov_merged_leaf_update(HeapTuple old, Datum *values, bool *nulls)
+{
+	TupleTableSlot *slot;
+	HeapTuple	tup;
+	ProvWriter	w;
+	bool		indexed;
+
+	prov_writer_open(&w, PROV_MERGED_LEAF);
+	tup = heap_form_tuple(RelationGetDescr(w.rel), values, nulls);
+	prov_heap_update(w.rel, &old->t_self, tup, &indexed);
+	if (indexed)
+	{
+		slot = MakeSingleTupleTableSlot(RelationGetDescr(w.rel), &TTSOpsHeapTuple);
+		ExecStoreHeapTuple(tup, slot, false);
+		slot->tts_tid = tup->t_self;
+		for (int i = 0; i < w.indexes->ri_NumIndices; i++)
+			insert_index_entries(&w, i, slot);
+		ExecDropSingleTupleTableSlot(slot);
+	}
+	heap_freetuple(tup);
 	prov_writer_close(&w);
 }
 

@@ -113,7 +113,7 @@ CREATE TABLE merged_leaf (
 	PRIMARY KEY (log_id, leaf_index)
 );
 CREATE INDEX merged_leaf_hash_idx ON merged_leaf (leaf_hash);
-CREATE INDEX merged_leaf_pseudonym_idx ON merged_leaf (pseudonym);
+CREATE INDEX merged_leaf_pseudonym_idx ON merged_leaf (pseudonym) WHERE pseudonym IS NOT NULL;
 
 -- The hashes between the entries of a merged bundle, for the proof of each: in
 -- chunks, in the order of the log. doc/architecture.md has the encoding.

@@ -19,6 +19,7 @@ main(void)
 	pv_hash		out,
 				again;
 	static uint8_t data[1000];
+	bool		direct;
 
 	CASE("FIPS 180-4 examples");
 	CHECK(pv_hasher_init(&h) == PV_OK);
@@ -70,6 +71,25 @@ main(void)
 	{
 		CHECK(pv_leaf_hash(&h, data + 1, n, &out) == PV_OK);
 		CHECK(pv_sha256(&h, data, n + 1, &again) == PV_OK && pv_hash_equal(&out, &again));
+	}
+
+	CASE("an input padded in place gives the same hash, and nothing behind its room is touched");
+	for (size_t n = 0; n < 300; n++)
+	{
+		uint8_t		input[300 + PV_HASH_ROOM + 1];
+
+		memset(input, 0xA5, sizeof input);
+		memcpy(input, data, n);
+		CHECK(pv_sha256(&h, data, n, &again) == PV_OK);
+		CHECK(pv_sha256_in_place(&h, input, n, &out) == PV_OK && pv_hash_equal(&out, &again));
+		CHECK(memcmp(input, data, n) == 0 && input[n + PV_HASH_ROOM] == 0xA5);
+		/* through EVP, too */
+		direct = h.direct;
+		h.direct = false;
+		CHECK(pv_sha256_in_place(&h, input, n, &out) == PV_OK && pv_hash_equal(&out, &again));
+		h.direct = direct;
+		/* and the next one begins afresh */
+		CHECK(pv_sha256(&h, data, n, &out) == PV_OK && pv_hash_equal(&out, &again));
 	}
 
 	CASE("equal and zero see every byte");
