@@ -69,6 +69,7 @@ static const RelDef rel_defs[PROV_NRELS] = {
 	[PROV_CHECKPOINT_NOTE] = {"checkpoint_note", {A_CP_INCARNATION, A_CP_SIZE}},
 	[PROV_CHECKPOINT_TIMESTAMP] = {"checkpoint_timestamp", {A_STAMP_INCARNATION, A_STAMP_SIZE}},
 	[PROV_WORKER_STATE] = {"worker_state", {A_WS_ID, 0}},
+	[PROV_SCRUB_STATE] = {"scrub_state", {A_SCRUB_ID, 0}},
 	[PROV_INCARNATION] = {"incarnation", {A_INC_N, 0}},
 	[PROV_KEY_HANDOVER] = {"key_handover", {A_HAND_NEW, 0}},
 	[PROV_PARTNER_REGISTRY] = {"partner_registry", {A_PARTNER_ID, 0}},

@@ -1,8 +1,9 @@
 /*-------------------------------------------------------------------------
  *
  * locks.c
- *	  The sealer's lock, the standing worker's lock, those of partners, and those
- *	  that put writers of one countersignature or one handover in a row.
+ *	  The sealer's lock, the standing worker's lock, the scrubber's lock, those of
+ *	  partners, and those that put writers of one countersignature or one handover
+ *	  in a row.
  *
  * All are advisory lock tags of this database with a fourth field that no SQL
  * function makes (those make 1 and 2), so that no user can take them, and not
@@ -27,6 +28,7 @@
 #define LOCK_MERGE 4			/* one for each partner, in field 2 */
 #define LOCK_COUNTERSIGN 8
 #define LOCK_HANDOVER 9
+#define LOCK_SCRUBBER 10
 
 static void
 make_tag(LOCKTAG *tag, uint32 which)
@@ -78,16 +80,16 @@ prov_sealer_locked_here(void)
 }
 
 /*
- * prov_standing_worker_runs() holds the lock for an instant when nobody has
- * it; a worker that starts in that instant must not take it for a colleague.
+ * is_held() holds the lock for an instant when nobody has it; a worker that
+ * starts in that instant must not take it for a colleague.
  */
-bool
-prov_lock_standing(void)
+static bool
+try_lock(uint32 which)
 {
 	LOCKTAG		tag;
 	int			attempt;
 
-	make_tag(&tag, LOCK_STANDING);
+	make_tag(&tag, which);
 	for (attempt = 0; attempt < 5; attempt++)
 	{
 		if (attempt > 0)
@@ -96,6 +98,25 @@ prov_lock_standing(void)
 			return true;
 	}
 	return false;
+}
+
+/* Shared, so that two who look do not see each other. */
+static bool
+is_held(uint32 which)
+{
+	LOCKTAG		tag;
+
+	make_tag(&tag, which);
+	if (LockAcquire(&tag, ShareLock, true, true) == LOCKACQUIRE_NOT_AVAIL)
+		return true;
+	LockRelease(&tag, ShareLock, true);
+	return false;
+}
+
+bool
+prov_lock_standing(void)
+{
+	return try_lock(LOCK_STANDING);
 }
 
 void
@@ -107,17 +128,22 @@ prov_unlock_standing(void)
 	LockRelease(&tag, ExclusiveLock, true);
 }
 
-/* Shared, so that two who look do not see each other. */
 bool
 prov_standing_worker_runs(void)
 {
-	LOCKTAG		tag;
+	return is_held(LOCK_STANDING);
+}
 
-	make_tag(&tag, LOCK_STANDING);
-	if (LockAcquire(&tag, ShareLock, true, true) == LOCKACQUIRE_NOT_AVAIL)
-		return true;
-	LockRelease(&tag, ShareLock, true);
-	return false;
+bool
+prov_lock_scrubber(void)
+{
+	return try_lock(LOCK_SCRUBBER);
+}
+
+bool
+prov_scrubber_runs(void)
+{
+	return is_held(LOCK_SCRUBBER);
 }
 
 void

@@ -26,6 +26,8 @@ extern void prov_lock_handover(uint32 hash);
 extern bool prov_lock_standing(void);	/* held by the standing worker; conditional */
 extern void prov_unlock_standing(void);
 extern bool prov_standing_worker_runs(void);	/* one conditional lock attempt */
+extern bool prov_lock_scrubber(void);	/* the same two of the scrubber; its lock goes with the process */
+extern bool prov_scrubber_runs(void);
 
 /*
  * To the end of the transaction: changes of the registry of partners; merges of

@@ -33,6 +33,7 @@ char	   *prov_source_leaf = NULL;
 int			prov_wait_timeout = 60 * 1000;
 int			prov_seal_interval = 1000;
 int			prov_publish_interval = 60 * 1000;
+int			prov_scrub_rate = 0;
 char	   *prov_signing_key = NULL;
 char	   *prov_previous_signing_key = NULL;
 char	   *prov_passphrase_command = NULL;
@@ -102,6 +103,10 @@ prov_settings_init(void)
 							"Least time between two checkpoints that the timer publishes.",
 							NULL, &prov_publish_interval, 60 * 1000, 0, 24 * 60 * 60 * 1000,
 							PGC_SUSET, GUC_UNIT_MS, NULL, NULL, NULL);
+	DefineCustomIntVariable("provenance.scrub_rate",
+							"Entries and rows that are verified in the background each second; 0: none.",
+							NULL, &prov_scrub_rate, 0, 0, 1000000,
+							PGC_SUSET, 0, NULL, NULL, NULL);
 	DefineCustomStringVariable("provenance.signing_key",
 							   "File or OSSL_STORE URI of the log's signing key; empty: the one that setup() made.",
 							   NULL, &prov_signing_key, "", PGC_SUSET, GUC_SUPERUSER_ONLY, NULL, NULL, NULL);

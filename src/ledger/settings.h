@@ -26,6 +26,7 @@ extern int	prov_wait_timeout;
 /* superuser, per database; intervals in ms */
 extern int	prov_seal_interval;
 extern int	prov_publish_interval;
+extern int	prov_scrub_rate;	/* entries a second; 0: off */
 extern char *prov_signing_key;
 extern char *prov_previous_signing_key;
 extern char *prov_passphrase_command;

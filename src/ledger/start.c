@@ -43,8 +43,8 @@ static TimestampTz last_probe = 0;
 static TimestampTz last_no_slot = 0;
 static FullTransactionId last_captured_xid;
 
-bool
-prov_start_worker(Oid database, pid_t notify_pid, BackgroundWorkerHandle **handle)
+static bool
+start(const char *type, const char *function, Oid database, pid_t notify_pid, BackgroundWorkerHandle **handle)
 {
 	BackgroundWorker worker;
 
@@ -54,11 +54,23 @@ prov_start_worker(Oid database, pid_t notify_pid, BackgroundWorkerHandle **handl
 	worker.bgw_restart_time = BGW_NEVER_RESTART;
 	worker.bgw_main_arg = ObjectIdGetDatum(database);
 	worker.bgw_notify_pid = notify_pid;
-	snprintf(worker.bgw_name, BGW_MAXLEN, PROV_WORKER_TYPE " for database %u", database);
-	strlcpy(worker.bgw_type, PROV_WORKER_TYPE, BGW_MAXLEN);
+	snprintf(worker.bgw_name, BGW_MAXLEN, "%s for database %u", type, database);
+	strlcpy(worker.bgw_type, type, BGW_MAXLEN);
 	strlcpy(worker.bgw_library_name, PROV_LIBRARY, sizeof(worker.bgw_library_name));
-	strlcpy(worker.bgw_function_name, "provenance_worker_main", sizeof(worker.bgw_function_name));
+	strlcpy(worker.bgw_function_name, function, sizeof(worker.bgw_function_name));
 	return RegisterDynamicBackgroundWorker(&worker, handle);
+}
+
+bool
+prov_start_worker(Oid database, pid_t notify_pid, BackgroundWorkerHandle **handle)
+{
+	return start(PROV_WORKER_TYPE, "provenance_worker_main", database, notify_pid, handle);
+}
+
+bool
+prov_start_scrubber(void)
+{
+	return start(PROV_SCRUBBER_TYPE, "provenance_scrub_main", MyDatabaseId, 0, NULL);
 }
 
 static void

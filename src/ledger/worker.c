@@ -15,6 +15,9 @@
  * After each cycle it writes a chunk of the baselines that tag(…, baseline =>
  * 'later') left to it (baseline.c), and stays as long as there are any.
  *
+ * With provenance.scrub_rate set it starts the scrubber, a process of its own so
+ * that sealing never waits for it, and stays, so that it can start it again.
+ *
  * It leaves with status 0, so that the postmaster forgets it.
  *
  * An error is logged, kept in worker_state and tried again after the seal
@@ -53,6 +56,8 @@
 #define WAKE_MS 1000
 #define MAX_RETRY_MS (60 * 1000)
 #define CLOCK_LOG_MS 1000
+#define SCRUBBER_MS 5000		/* between two looks whether it runs */
+#define NO_SLOT_LOG_MS (5 * 60 * 1000)
 
 bool		prov_in_worker = false;
 
@@ -64,6 +69,8 @@ typedef struct Standing
 	TimestampTz next_seal;
 	TimestampTz last_publish;	/* signed_at of the newest checkpoint; 0: none */
 	TimestampTz last_look;		/* at the clock */
+	TimestampTz next_scrubber;	/* look whether it runs */
+	TimestampTz no_slot_logged;	/* 0: never */
 	int64		published_size;
 	int64		size;
 	bool		stopped;		/* the signer is */
@@ -115,9 +122,8 @@ prov_database_wanted(void)
 	return false;
 }
 
-/* Is there a log, and is a standing worker wanted? */
-static bool
-has_work_here(void)
+bool
+prov_work_here(void)
 {
 	bool		result;
 
@@ -174,6 +180,7 @@ mind_clock(Standing *st, TimestampTz now)
 					 errdetail("Entries have the time that the clock shows. Their order does not depend on it.")));
 		st->next_seal = Min(st->next_seal, now);
 		st->last_entry = Min(st->last_entry, now);
+		st->next_scrubber = st->no_slot_logged = 0;
 	}
 	st->last_look = now;
 }
@@ -226,7 +233,7 @@ may_leave(Standing *st)
 	TimestampTz now = GetCurrentTimestamp();
 	int64		size_before = st->size;
 
-	if (st->baselines != PROV_BASELINES_DONE ||
+	if (prov_scrub_rate > 0 || st->baselines != PROV_BASELINES_DONE ||
 		!TimestampDifferenceExceeds(st->last_entry, now, IDLE_MS) ||
 		(st->published_size < st->size && !st->stopped))
 		return false;
@@ -245,6 +252,25 @@ may_leave(Standing *st)
 	return !st->holds_lock;		/* else another one has taken over */
 }
 
+static void
+mind_scrubber(Standing *st)
+{
+	TimestampTz now = GetCurrentTimestamp();
+
+	if (prov_scrub_rate == 0 || now < st->next_scrubber)
+		return;
+	st->next_scrubber = TimestampTzPlusMilliseconds(now, SCRUBBER_MS);
+	if (prov_scrubber_runs() || prov_start_scrubber())
+		return;
+	if (st->no_slot_logged == 0 || TimestampDifferenceExceeds(st->no_slot_logged, now, NO_SLOT_LOG_MS))
+	{
+		st->no_slot_logged = now;
+		ereport(LOG,
+				(errmsg("no worker could be started to scrub the log"),
+				 errhint("Increase max_worker_processes.")));
+	}
+}
+
 /*
  * One turn, with errors logged and remembered; the worker lives on. True if
  * it has to leave.
@@ -257,7 +283,7 @@ turn(Standing *st, MemoryContext context, bool seal)
 
 	PG_TRY();
 	{
-		leave = !has_work_here();
+		leave = !prov_work_here();
 		/* the end of a transaction leaves us in TopMemoryContext */
 		MemoryContextSwitchTo(context);
 		if (!leave && seal)
@@ -267,6 +293,8 @@ turn(Standing *st, MemoryContext context, bool seal)
 			MemoryContextSwitchTo(context);
 			st->baselines = prov_write_baselines();
 			leave = may_leave(st);
+			if (!leave)
+				mind_scrubber(st);
 		}
 	}
 	PG_CATCH();
@@ -312,7 +340,7 @@ provenance_worker_main(Datum database)
 	context = AllocSetContextCreate(TopMemoryContext, "provenance worker", ALLOCSET_DEFAULT_SIZES);
 	MemoryContextSwitchTo(context);
 
-	if (!has_work_here() || !prov_lock_standing())
+	if (!prov_work_here() || !prov_lock_standing())
 		proc_exit(0);
 
 	memset(&st, 0, sizeof(st));

@@ -2,7 +2,8 @@
  * worker.h: the background workers, and starting them.
  *
  * The standing worker of a database seals on a timer while there is something
- * to seal; a request worker does one thing for one session (request.h); the
+ * to seal; it starts the scrubber, which verifies, where that is wanted; a
+ * request worker does one thing for one session (request.h); the
  * launcher starts standing workers with the server where the library is
  * preloaded. doc/architecture.md, "Workers".
  */
@@ -16,15 +17,17 @@
 
 #define PROV_LIBRARY "provenance"
 #define PROV_WORKER_TYPE "provenance worker"
+#define PROV_SCRUBBER_TYPE "provenance scrubber"
 #define PROV_REQUEST_TYPE "provenance request"
 #define PROV_LAUNCHER_TYPE "provenance launcher"
 
 /* Entry points, looked up by name. */
 extern PGDLLEXPORT void provenance_worker_main(Datum database);
+extern PGDLLEXPORT void provenance_scrub_main(Datum database);
 extern PGDLLEXPORT void provenance_request_main(Datum segment);
 extern PGDLLEXPORT void provenance_launcher_main(Datum unused);
 
-/* True in the standing and in a request worker. */
+/* True in the standing worker, a request worker, the scrubber. */
 extern bool prov_in_worker;
 
 /* --- worker.c ---------------------------------------------------------- */
@@ -34,6 +37,9 @@ extern bool prov_in_worker;
  * isolation, read only, timeouts; lock_timeout is 2 s. After connecting.
  */
 extern void prov_worker_settings(void);
+
+/* Is there a log, and are workers wanted? In a transaction of its own. */
+extern bool prov_work_here(void);
 
 /*
  * In a worker's PG_CATCH: logs the error, ends the transaction, and returns
@@ -65,6 +71,9 @@ extern void prov_signer_settled(void);
  * NULL. Takes no lock and, without a handle, no memory: fit for commit time.
  */
 extern bool prov_start_worker(Oid database, pid_t notify_pid, BackgroundWorkerHandle **handle);
+
+/* The same for the scrubber (verify/scrub.c) of this database. */
+extern bool prov_start_scrubber(void);
 
 /* Starts it when (and if) the current transaction commits. */
 extern void prov_start_worker_at_commit(void);

@@ -180,6 +180,23 @@ CREATE TABLE worker_state (
 	system_identifier	bigint NOT NULL
 );
 
+-- One row: how far the scrubber has come; what it says is true of one database.
+CREATE TABLE scrub_state (
+	id					int PRIMARY KEY DEFAULT 1 CHECK (id = 1),
+	kind				int NOT NULL,			-- of pieces
+	table_id			int NOT NULL,			-- whose blocks are the pieces
+	database_oid		oid NOT NULL,
+	next_piece			bigint NOT NULL,
+	end_piece			bigint NOT NULL,
+	entries				bigint NOT NULL,		-- and rows looked at in this round
+	findings			bigint NOT NULL,		-- in this round
+	started_at			timestamptz NOT NULL,	-- this round
+	last_ended_at		timestamptz,			-- the round before; NULL: there is none
+	last_entries		bigint NOT NULL,
+	last_findings		bigint NOT NULL,
+	system_identifier	bigint NOT NULL
+) WITH (fillfactor = 50);
+
 -- Values that must not reach pg_statistic, where erasure would not find them.
 ALTER TABLE entry ALTER COLUMN image SET STATISTICS 0, ALTER COLUMN seed SET STATISTICS 0, ALTER COLUMN row_id SET STATISTICS 0;
 ALTER TABLE context ALTER COLUMN fields SET STATISTICS 0, ALTER COLUMN seed SET STATISTICS 0;
@@ -214,6 +231,7 @@ SELECT pg_catalog.pg_extension_config_dump('seal_state', '');
 SELECT pg_catalog.pg_extension_config_dump('checkpoint_note', '');
 SELECT pg_catalog.pg_extension_config_dump('checkpoint_timestamp', '');
 SELECT pg_catalog.pg_extension_config_dump('worker_state', '');
+SELECT pg_catalog.pg_extension_config_dump('scrub_state', '');
 
 CREATE TYPE finding AS (
 	code		text,

@@ -44,6 +44,12 @@ CREATE FUNCTION signer() RETURNS text
 	AS 'MODULE_PATHNAME', 'provenance_signer';
 COMMENT ON FUNCTION signer() IS '"ready", or "stopped: " and why';
 
+CREATE FUNCTION scrubbed(OUT doing text, OUT entries bigint, OUT findings bigint, OUT started_at timestamptz,
+						 OUT last_ended_at timestamptz, OUT last_entries bigint, OUT last_findings bigint)
+	LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE
+	AS 'MODULE_PATHNAME', 'provenance_scrubbed';
+COMMENT ON FUNCTION scrubbed() IS 'how far background verification has come, and what it found; NULLs if this database never had any';
+
 -- pg_stat_activity shows the type of a superuser's process to few.
 CREATE FUNCTION worker_pid() RETURNS int
 	LANGUAGE sql STABLE PARALLEL RESTRICTED SECURITY DEFINER
@@ -88,9 +94,14 @@ CREATE VIEW status AS
 			w.last_error,
 			(SELECT count(*) FROM registry AS r WHERE r.untagged_at IS NULL AND r.table_id < 2000000000) AS tagged_tables,
 			w.last_error_at,
-			i.state_directory
+			i.state_directory,
+			b.doing AS scrubbing,
+			b.findings AS scrub_findings,
+			b.last_ended_at AS last_scrub_at,
+			b.last_findings AS last_scrub_findings
 		FROM (VALUES (1)) AS one (id)
 			CROSS JOIN LATERAL unsealed() AS u
+			CROSS JOIN LATERAL scrubbed() AS b
 			LEFT JOIN log_identity AS i ON i.id = one.id
 			LEFT JOIN seal_state AS s ON s.id = one.id
 			LEFT JOIN worker_state AS w ON w.id = one.id

@@ -74,6 +74,10 @@ CREATE TRIGGER provenance_refuse BEFORE UPDATE OR DELETE OR TRUNCATE ON worker_s
 CREATE TRIGGER provenance_foreign BEFORE INSERT OR UPDATE OR DELETE ON worker_state FOR EACH ROW EXECUTE FUNCTION ignore_foreign();
 CREATE TRIGGER provenance_foreign_truncate BEFORE TRUNCATE ON worker_state EXECUTE FUNCTION ignore_foreign();
 ALTER TABLE worker_state ENABLE REPLICA TRIGGER provenance_foreign, ENABLE REPLICA TRIGGER provenance_foreign_truncate;
+CREATE TRIGGER provenance_refuse BEFORE UPDATE OR DELETE OR TRUNCATE ON scrub_state EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER provenance_foreign BEFORE INSERT OR UPDATE OR DELETE ON scrub_state FOR EACH ROW EXECUTE FUNCTION ignore_foreign();
+CREATE TRIGGER provenance_foreign_truncate BEFORE TRUNCATE ON scrub_state EXECUTE FUNCTION ignore_foreign();
+ALTER TABLE scrub_state ENABLE REPLICA TRIGGER provenance_foreign, ENABLE REPLICA TRIGGER provenance_foreign_truncate;
 CREATE TRIGGER provenance_refuse BEFORE UPDATE OR DELETE OR TRUNCATE ON incarnation EXECUTE FUNCTION refuse_change();
 CREATE TRIGGER provenance_foreign BEFORE INSERT OR UPDATE OR DELETE ON incarnation FOR EACH ROW EXECUTE FUNCTION ignore_foreign();
 CREATE TRIGGER provenance_foreign_truncate BEFORE TRUNCATE ON incarnation EXECUTE FUNCTION ignore_foreign();

@@ -29,6 +29,7 @@
 
 #define MANY_WAITING 2000
 #define MAX_WAITING 200000
+#define MAX_CHAIN_MS 5000		/* of a worker's time for one row, under one snapshot */
 
 static const struct
 {
@@ -114,7 +115,7 @@ verify_waits(Verify *v, int32 table_id, const uint8 *row_id)
 bool
 verify_chain_ends(Verify *v, int64 leaf)
 {
-	return leaf < v->chain_floor || (v->deadline != 0 && GetCurrentTimestamp() >= v->deadline);
+	return leaf < v->chain_floor || (v->chain_deadline != 0 && GetCurrentTimestamp() >= v->chain_deadline);
 }
 
 /* ---- how many there are ---- */
@@ -448,6 +449,8 @@ piece_check_rows(Pieces *p, PieceTable *table, int64 block)
 		v->looked++;
 		if (p->skip_waiting && verify_waits(v, table->state->table_id, found[i].row_id))
 			continue;
+		v->chain_deadline = v->report == NULL ? v->deadline :
+			TimestampTzPlusMilliseconds(GetCurrentTimestamp(), MAX_CHAIN_MS);
 		verify_scanned_row(v, table->state, table->rows, &found[i]);
 	}
 }

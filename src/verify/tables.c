@@ -147,7 +147,7 @@ table_state(Verify *v, int32 table_id)
 			if (!SearchSysCacheExists1(RELOID, ObjectIdGetDatum(state->relid)))
 				state->relid = InvalidOid;
 		}
-		state->may_see_keys = OidIsValid(state->relid) &&
+		state->may_see_keys = OidIsValid(state->relid) && v->report == NULL &&
 			pg_class_aclcheck(state->relid, GetUserId(), ACL_SELECT) == ACLCHECK_OK &&
 			check_enable_rls(state->relid, InvalidOid, true) != RLS_ENABLED;
 	}

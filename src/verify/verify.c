@@ -120,8 +120,8 @@ newest_incarnation(void *arg)
 }
 
 /* A ledger without an identity, and yet not empty; or with another incarnation than it has come to. */
-static void
-check_identity(Verify *v)
+void
+verify_identity(Verify *v)
 {
 	NewestTask	task = {v, 1};
 
@@ -183,7 +183,7 @@ provenance_verify_log(PG_FUNCTION_ARGS)
 
 	if (v->usable)
 	{
-		check_identity(v);
+		verify_identity(v);
 		verify_log_scan(v, &options);
 	}
 	verify_end(v);
@@ -197,7 +197,7 @@ provenance_verify_checkpoint(PG_FUNCTION_ARGS)
 
 	if (v->usable)
 	{
-		check_identity(v);
+		verify_identity(v);
 		verify_kept_checkpoint(v, PG_GETARG_DATUM(0));
 	}
 	verify_end(v);
@@ -251,7 +251,7 @@ provenance_verify(PG_FUNCTION_ARGS)
 
 	if (v->usable)
 	{
-		check_identity(v);
+		verify_identity(v);
 		verify_guard(v);
 		if (budget >= 0)
 			verify_sample(v, since_size, budget);

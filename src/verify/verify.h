@@ -57,7 +57,8 @@ typedef struct Verify
 	struct ShapeState *names_of;
 
 	/* of a part only: pieces.h */
-	TimestampTz deadline;		/* 0: none; after it the rest of a chain is left */
+	TimestampTz deadline;		/* 0: none */
+	TimestampTz chain_deadline; /* the same of one chain */
 	int64		chain_floor;	/* of a chain, entries before this leaf are left */
 	int64		looked;			/* at so many entries and rows */
 	HTAB	   *waiting;		/* row ids with unsealed entries; NULL: not known, each row looks */
@@ -101,6 +102,9 @@ extern void verify_progress(Verify *v, int64 done);
 
 /* UTF-8 text of the ledger as a palloc'd string for a message, whatever is in it. */
 extern char *verify_text(const void *s, size_t len);
+
+/* ---- verify.c: is the log's identity there, and of its newest incarnation? ---- */
+extern void verify_identity(Verify *v);
 
 /* ---- entry_check.c: shapes, contexts, images ---- */
 
