@@ -84,4 +84,31 @@ FROM (VALUES ('jsonb', '{"a": [1, "["]}'), ('json', '{"a":'), ('json', 'x'), ('j
 		'\x0101'::bytea || int8send(0) || int8send(3) || decode(repeat('00', 64), 'hex'),
 		CASE WHEN t.value = '' OR t.value ~ '[|]' THEN ':' ELSE '=' END || repeat('A', 22) || '==' || t.value) i;
 
+-- What was merged, edited: the worked example of doc/format.md has three entries
+-- and a countersignature. More of it in test/tap/inbox.pl.
+SELECT provenance.add_partner('acme', 'crm.acme.example+5e3d2663+AddamAGCsQq31Uv+08lkBzoO4XLz2qYjJa8CGmj3B1Ea');
+CREATE TABLE crm.example (line bigint, kind text, content text);
+SELECT format('COPY crm.example FROM PROGRAM %L',
+	format('sed -n "/^## Worked example of a bundle/,\$p" %s/doc/format.md | grep "^[0-9][0-9]*	"', :'srcdir')) AS take \gset
+:take;
+INSERT INTO provenance.inbox SELECT * FROM crm.example ORDER BY line;
+SELECT provenance.seal() IS NOT NULL AS sealed;
+SELECT entries, new_entries, new_countersignatures FROM provenance.merge;
+CREATE FUNCTION crm.edited(edit text) RETURNS TABLE (code text, object text, leaf_index bigint, message text) LANGUAGE plpgsql AS $$
+BEGIN
+	SET LOCAL session_replication_role = replica;
+	EXECUTE edit;
+	RETURN QUERY SELECT f.code, f.object, f.leaf_index, regexp_replace(f.message, 'erge \d+', 'erge N') FROM provenance.verify() f ORDER BY 1, 4;
+END $$;
+\set VERBOSITY terse
+BEGIN; SELECT * FROM crm.edited(''); ROLLBACK;
+BEGIN; SELECT * FROM crm.edited('DELETE FROM provenance.merged_countersignature'); ROLLBACK;
+BEGIN; SELECT * FROM crm.edited('UPDATE provenance.merged_countersignature SET signature = set_byte(signature, 3, get_byte(signature, 3) # 1)'); ROLLBACK;
+BEGIN; SELECT * FROM crm.edited('UPDATE provenance.merged_countersignature SET public_key = public_key || ''\x00'''); ROLLBACK;
+BEGIN; SELECT * FROM crm.edited('INSERT INTO provenance.merged_countersignature SELECT log_id, 2, public_key, signature FROM provenance.merged_countersignature'); ROLLBACK;
+BEGIN; SELECT * FROM crm.edited('UPDATE provenance.merged_countersignature SET leaf_index = 3'); ROLLBACK;
+BEGIN; SELECT * FROM crm.edited('DELETE FROM provenance.merged_leaf WHERE leaf_index = 4'); ROLLBACK;
+BEGIN; SELECT * FROM crm.edited('UPDATE provenance.merge SET new_countersignatures = 0'); ROLLBACK;
+BEGIN; SELECT * FROM crm.edited('DELETE FROM provenance.partner_registry'); ROLLBACK;
+
 \i :drop_log

@@ -44,6 +44,7 @@ struct ProvMerge
 	int64		merge_id;
 	int64		max_known;		/* greatest leaf index merged before; -1: none */
 	int64		new_entries;
+	int64		new_countersignatures;
 	bool		changed;		/* something was new, be it a field */
 
 	int32		shape_id[PV_BUNDLE_SHAPES]; /* 0: not looked up yet */
@@ -453,6 +454,7 @@ prov_merge_countersignature(ProvInbox *in)
 	if (!known)
 	{
 		prov_batch_add(&m->countersignatures, values, nulls);
+		m->new_countersignatures++;
 		m->changed = true;
 	}
 }
@@ -544,6 +546,7 @@ write_merge(ProvInbox *in)
 	values[A_MERGE_SINCE - 1] = Int64GetDatum((int64) r->header.since_size);
 	values[A_MERGE_ENTRIES - 1] = Int64GetDatum((int64) r->nentries);
 	values[A_MERGE_NEW - 1] = Int64GetDatum(in->merge->new_entries);
+	values[A_MERGE_NEW_SIGNED - 1] = Int64GetDatum(in->merge->new_countersignatures);
 	text_or_null(values, nulls, A_MERGE_SCHEMA, in->schema != NULL ? in->schema : "");
 	text_or_null(values, nulls, A_MERGE_TABLE, in->table != NULL ? in->table : "");
 	text_or_null(values, nulls, A_MERGE_RECIPIENT, in->recipient);

@@ -9,9 +9,9 @@
  * begin after it, one for each bit that is not set, rising; each is put
  * together from what goes by, the last one perhaps smaller than its level.
  *
- * What is stored of a merge are the hashes between its entries (merged_path).
- * With the leaf hashes of the entries they give every path again. That costs
- * one walk over the merge up to its end; a proof is asked for rarely.
+ * The hashes between a merge's entries, which are stored, and the leaf hashes of
+ * the entries give every path again. That costs one walk over the merge up to
+ * its end (ledger/merge_walk.c); a proof is asked for rarely.
  *
  *-------------------------------------------------------------------------
  */
@@ -19,7 +19,6 @@
 
 #include "access/htup_details.h"
 #include "fmgr.h"
-#include "miscadmin.h"
 #include "utils/builtins.h"
 
 #include "compat.h"
@@ -68,11 +67,8 @@ prov_path_gap(ProvPath *p, uint64 to, const pv_hash *hashes, unsigned n)
 {
 	for (unsigned i = 0; i < n; i++)
 	{
-		unsigned	k = 0;
+		unsigned	k = pv_gap_height(p->pos, to);
 
-		/* the greatest that begins here and ends in time */
-		while (k < 62 && (p->pos & ((UINT64CONST(2) << k) - 1)) == 0 && to - p->pos >= UINT64CONST(2) << k)
-			k++;
 		prov_check(pv_frontier_append_subtree(&p->tree, prov_hasher(), k, &hashes[i]));
 		p->pos += UINT64CONST(1) << k;
 		sibling_done(p);
@@ -115,85 +111,24 @@ prov_path_end(ProvPath *p, pv_hash path[PV_MAX_PATH])
 
 /* --- out of the tables -------------------------------------------------- */
 
-/* Leaf hashes of a log, asked for in rising order. */
-typedef struct LeafScan
+static void
+walk_gap(void *path, uint64 to, const pv_hash *hashes, unsigned n)
 {
-	ProvScan	scan;
-	HeapTuple	tup;			/* the row last read; NULL: no more */
-} LeafScan;
-
-static bool
-leaf_scan_find(LeafScan *s, int64 index, pv_hash *hash)
-{
-	TupleDesc	desc = prov_tupdesc(PROV_MERGED_LEAF);
-	bool		isnull;
-
-	while (s->tup != NULL && DatumGetInt64(heap_getattr(s->tup, A_MLEAF_INDEX, desc, &isnull)) < index)
-		s->tup = prov_scan_next(&s->scan, ForwardScanDirection);
-	if (s->tup == NULL || DatumGetInt64(heap_getattr(s->tup, A_MLEAF_INDEX, desc, &isnull)) != index)
-		return false;
-	*hash = *DatumGetHashP(heap_getattr(s->tup, A_MLEAF_HASH, desc, &isnull));
-	return true;
+	prov_path_gap(path, to, hashes, n);
 }
 
-/* Feeds one chunk; false if it does not decode or names a leaf that is gone. *ended: it had the last gap. */
-static bool
-feed_chunk(ProvPath *p, LeafScan *leaves, bytea *chunk, uint64 size, bool *ended)
+static void
+walk_leaf(void *path, const pv_hash *hash)
 {
-	pv_reader	r;
-
-	pv_reader_init(&r, VARDATA_ANY(chunk), VARSIZE_ANY_EXHDR(chunk));
-	while (r.pos < r.len)
-	{
-		uint64		index = pv_get_u64(&r);
-		unsigned	n = pv_get_u8(&r);
-		const uint8_t *bytes = pv_get_bytes(&r, n * PV_HASH_LEN);
-		pv_hash		gap[256];
-		pv_hash		hash;
-		bool		last = index == PG_UINT64_MAX;
-
-		if (bytes == NULL || *ended || (last ? size : index) < p->pos || (!last && index >= size))
-			return false;
-		memcpy(gap, bytes, n * PV_HASH_LEN);
-		prov_path_gap(p, last ? size : index, gap, n);
-		if (p->pos != (last ? size : index))
-			return false;
-		*ended = last;
-		if (last)
-			continue;
-		if (!leaf_scan_find(leaves, (int64) index, &hash))
-			return false;
-		prov_path_leaf(p, &hash);
-		CHECK_FOR_INTERRUPTS();
-	}
-	return true;
+	prov_path_leaf(path, hash);
 }
 
 static bool
 collect(ProvPath *p, int32 log_id, int64 merge_id, uint64 size)
 {
-	ScanKeyData key;
-	ProvScan	scan;
-	LeafScan	leaves;
-	HeapTuple	tup;
-	bool		good = true;
-	bool		ended = false;
+	static const ProvMergeWalker walker = {walk_gap, walk_leaf};
 
-	prov_key_init(&key, PROV_MERGED_LEAF, A_MLEAF_LOG, BTEqualStrategyNumber, Int32GetDatum(log_id));
-	prov_scan_begin_ordered(&leaves.scan, PROV_MERGED_LEAF, NULL, 1, &key);
-	leaves.tup = prov_scan_next(&leaves.scan, ForwardScanDirection);
-	prov_key_init(&key, PROV_MERGED_PATH, A_MPATH_MERGE, BTEqualStrategyNumber, Int64GetDatum(merge_id));
-	prov_scan_begin_ordered(&scan, PROV_MERGED_PATH, NULL, 1, &key);
-	while (good && (tup = prov_scan_next(&scan, ForwardScanDirection)) != NULL)
-	{
-		bool		isnull;
-		bytea	   *chunk = DatumGetByteaPP(heap_getattr(tup, A_MPATH_PATH, prov_tupdesc(PROV_MERGED_PATH), &isnull));
-
-		good = feed_chunk(p, &leaves, chunk, size, &ended);
-	}
-	prov_scan_end(&scan);
-	prov_scan_end(&leaves.scan);
-	return good && ended && p->passed;
+	return prov_merge_walk(log_id, merge_id, size, NULL, &walker, p) && p->passed;
 }
 
 char *

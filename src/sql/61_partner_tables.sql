@@ -72,6 +72,7 @@ CREATE TABLE merge (
 	since_size			bigint NOT NULL,
 	entries				bigint NOT NULL,		-- in the bundle
 	new_entries			bigint NOT NULL,		-- not merged before
+	new_countersignatures	bigint NOT NULL,	-- likewise
 	schema_name			text NOT NULL,
 	table_name			text NOT NULL,
 	recipient			text,					-- as the bundle says
