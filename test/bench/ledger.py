@@ -1,9 +1,10 @@
 """What only the ledger does: sealing, lag, tagging, storage, verification, proofs."""
+import re
 from statistics import median, quantiles
 
 from candidates import seal
 from report import amount
-from server import Failed, number, pgbench, psql, query, run_file, say, timed
+from server import Failed, number, pgbench, psql, query, run_file, say, timed, timed_with_output
 
 LEDGER = """
 SELECT c.relname, pg_total_relation_size(c.oid), pg_relation_size(c.oid)
@@ -85,7 +86,7 @@ def storage(report):
         sizes[name] = (int(total), int(heap))
     per = {name: total / entries for name, (total, _) in sizes.items()}
     log = sum(per.get(n, 0) for n in ("leaf_run", "seq_block", "tree_node"))
-    heads = number("provenance", "SELECT count(*) FROM provenance.head")
+    heads = number("provenance", "SELECT count(DISTINCT row_id) FROM provenance.entry")
     report.value("bytes per change beyond the image, heads apart", per["entry"] + log - image, "bytes",
                  "entry: heap %.1f, index %.1f; leaf_run %.1f, seq_block %.1f, tree_node %.1f; an image has %.1f; %d entries"
                  % (sizes["entry"][1] / entries - image, (sizes["entry"][0] - sizes["entry"][1]) / entries,
@@ -106,30 +107,21 @@ def database(rows):
                     "SELECT provenance.seal(); VACUUM ANALYZE; CHECKPOINT")
 
 
-def findings(database_, call, workers):
-    """Seconds, CPU seconds, findings of a verification with so many processes."""
-    psql(database_, "DROP TABLE IF EXISTS crm.finding; CREATE TABLE crm.finding (LIKE provenance.finding)")
-    before = "SET provenance.verify_workers = %d;" % (workers - 1) if workers is not None else ""
-    took = timed(database_, "INSERT INTO crm.finding SELECT * FROM provenance.%s;" % call, before)
-    return took + (int(number(database_, "SELECT count(*) FROM crm.finding")),)
+def findings(name, call, workers):
+    """Seconds, CPU seconds of the backend, findings: of a verification with so many parallel workers."""
+    seconds, cpu, out = timed_with_output(name, "SELECT 'FOUND ' || count(*) FROM provenance.%s;" % call,
+                                          "SET max_parallel_maintenance_workers = %d;" % workers)
+    return seconds, cpu, int(re.search(r"^FOUND (\d+)", out, re.M).group(1))
 
 
 def verifying(report, rounds, name="reading", at=""):
     """Warm: each is run once before. The rounds are interleaved."""
-    try:
-        entries = number(name, "SELECT log_size FROM provenance.status")
-        parallel = query(name, "LOAD 'provenance'; SELECT count(*) FROM pg_settings "
-                               "WHERE name = 'provenance.verify_workers'") == "1"
-    except Failed as e:
-        report.leave_out("verification: %s" % e)
-        return
+    entries = number(name, "SELECT log_size FROM provenance.status")
     say("verifying %d entries%s" % (entries, at))
-    cases = [("verify", "verify()", 1 if parallel else None, 350000), ("verify_log", "verify_log()", 1 if parallel else None, None)]
-    if parallel:
-        cases.append(("verify, two processes", "verify()", 2, None))
+    cases = [("verify", "verify()", 0), ("verify_log", "verify_log()", 0), ("two processes", "verify()", 1)]
     rates, busy, found = {}, {}, 0
     for r in range(rounds + 1):
-        for what, call, workers, _ in cases:
+        for what, call, workers in cases:
             try:
                 seconds, cpu, n = findings(name, call, workers)
             except Failed as e:
@@ -139,19 +131,14 @@ def verifying(report, rounds, name="reading", at=""):
             if r > 0:
                 rates.setdefault(what, []).append(entries / seconds)
                 busy.setdefault(what, []).append(entries / cpu)
-    for what, _, _, bar in cases:
-        if what not in rates:
-            continue
-        if what != "verify, two processes":
-            report.value("%s%s: entries per second of CPU" % (what, at), busy[what], "entries/s",
-                         "%d entries; by the clock %s; %d findings in all"
-                         % (entries, "{:,.0f}".format(median(rates[what])), found), bar)
-        elif "verify" in rates:
-            report.value("%s%s: by that of one, by the clock" % (what, at),
-                         [two / one for one, two in zip(rates["verify"], rates[what])], "times",
-                         "{:,.0f} entries/s".format(median(rates[what])), 1.8)
-    if not parallel:
-        report.leave_out("verification with parallel workers: this version has none.")
+    for what, bar in (("verify", 350000), ("verify_log", None)):
+        if what in rates:
+            report.value("%s%s, one process: entries per second of CPU" % (what, at), busy[what], "entries/s",
+                         "%d entries; by the clock %s; %d findings in all" % (entries, amount(median(rates[what])), found), bar)
+    if "verify" in rates and "two processes" in rates:
+        report.value("verify%s, two processes: by that of one, by the clock" % at,
+                     [two / one for one, two in zip(rates["verify"], rates["two processes"])], "times",
+                     "%s entries/s" % amount(median(rates["two processes"])), 1.8)
 
 
 SERVER_TIMES = """
@@ -182,11 +169,13 @@ def server_times(name, statements):
 
 def history(report, name="reading", at=""):
     try:
-        psql(name, "".join("UPDATE crm.contact SET score = %d WHERE id = 77;\n" % i for i in range(100)))
+        key = number(name, "SELECT max(id) + 1 FROM crm.contact")
+        psql(name, "INSERT INTO crm.contact SELECT * FROM crm.contacts(%d, %d);\n" % (key, key) +
+             "".join("UPDATE crm.contact SET score = %d WHERE id = %d;\n" % (i, key) for i in range(1, 101)))
         psql(name, "SELECT provenance.seal()")
-        n = int(number(name, "SELECT count(*) FROM provenance.history('crm.contact', 77)"))
-        times = server_times(name, "SELECT 'SELECT count(h) FROM provenance.history(''crm.contact'', 77) h' "
-                                   "FROM generate_series(1, 120)")
+        n = int(number(name, "SELECT count(*) FROM provenance.history('crm.contact', %d)" % key))
+        times = server_times(name, "SELECT 'SELECT count(h) FROM provenance.history(''crm.contact'', %d) h' "
+                                   "FROM generate_series(1, 120)" % key)
         report.value("history of a row%s" % at, [t / 1000 for t in times], "ms", "%d entries, all sealed" % n, 10, False)
     except Failed as e:
         report.leave_out("history%s: %s" % (at, e))

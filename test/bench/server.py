@@ -53,8 +53,8 @@ def run_file(database, name, variables=None):
         psql(database, f.read(), variables)
 
 
-# What a statement cost: seconds, CPU seconds of its backend.
-def timed(database, sql, before=""):
+def timed_with_output(database, sql, before=""):
+    """What timed() says, and what was printed."""
     script = before + r"""
 SELECT pg_backend_pid() AS bench_pid \gset
 \setenv BENCH_PID :bench_pid
@@ -68,7 +68,12 @@ SELECT pg_backend_pid() AS bench_pid \gset
     out = psql(database, script)
     times = [float(t) / 1000 for t in re.findall(r"^Time: ([0-9.]+) ms", out, re.M)]
     cpu = re.search(r"^BENCH_CPU (\d+) (\d+)", out, re.M)
-    return sum(times), (int(cpu.group(2)) - int(cpu.group(1))) / 1e9
+    return sum(times), (int(cpu.group(2)) - int(cpu.group(1))) / 1e9, out
+
+
+def timed(database, sql, before=""):
+    """What a statement cost: seconds, CPU seconds of its backend."""
+    return timed_with_output(database, sql, before)[:2]
 
 
 def private_memory(pid):
