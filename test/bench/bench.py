@@ -37,7 +37,7 @@ def estimates(n):
         "txn": ROUNDS * (2 * n * run + 10 * many),
         "bulk": ROUNDS * n * 9 * many + ROUNDS * 6 * many,
         "wal": ROUNDS * (2 * n * 2.5 * many + 10 * many),
-        "ledger": (25 + ROUNDS * 16) * many + ROUNDS * (max(SECONDS, 4) + 1.5),
+        "ledger": (25 + ROUNDS * 16) * many + ROUNDS * (max(SECONDS, 5) + 4),
         "tag": ROUNDS * 9 * many,
         "shapes": n * 8 * many + ROUNDS * ((3 * n + 3 * some) * run + 10 * many),
         "tpcb": n * 8 * many + ROUNDS * (2 * n * run + 8 * many),

@@ -1,10 +1,12 @@
 """What only the ledger does: sealing, lag, tagging, storage, verification, proofs."""
+import bisect
 import re
+import time
 from statistics import median, quantiles
 
 from candidates import seal
 from report import amount
-from server import Failed, number, pgbench, psql, query, run_file, say, timed, timed_with_output
+from server import Failed, Watch, number, pgbench, psql, query, run_file, say, timed, timed_with_output
 
 LEDGER = """
 SELECT c.relname, pg_total_relation_size(c.oid), pg_relation_size(c.oid)
@@ -35,21 +37,27 @@ def sealing(report, found, rows, keys, bar):
 
 @guarded
 def lag(report, rounds, rows, seconds):
-    """From a change's capture to the time in the first checkpoint that covers it, under UPDATE by 4 clients."""
+    """From a change's capture to the time at which it is seen to be in the log, under UPDATE by 4 clients."""
     interval = number("provenance", "LOAD 'provenance'; SELECT extract(epoch FROM "
                                     "current_setting('provenance.seal_interval')::interval)")
     percentiles, middles = [], []
     for r in range(rounds):
         say("round %d: lag" % (r + 1))
         first = number("provenance", "SELECT coalesce(max(seq), 0) FROM provenance.entry")
-        pgbench("provenance", "update", max(seconds, round(4 * interval)), rows, False)
+        with Watch("provenance", "SELECT extract(epoch FROM clock_timestamp()), log_size FROM provenance.seal_state",
+                   0.02) as watch:
+            pgbench("provenance", "update", max(seconds, round(5 * interval)), rows, False)
+            time.sleep(3 * interval)
         seal()
-        lags = [float(s) for s in psql("provenance", """
-            SELECT extract(epoch FROM (SELECT min(n.signed_at) FROM provenance.checkpoint_note n WHERE n.size > p.leaf)
-                - p.changed_at)
-            FROM (SELECT e.changed_at, substring(provenance.prove(e.seq)::text FROM 'index ([0-9]+)')::bigint AS leaf
-                FROM (SELECT seq, changed_at FROM provenance.entry WHERE seq > %d ORDER BY random() LIMIT 2000) e) p
-            """ % first).split()]
+        sizes = [size for _, size in watch.answers]
+        lags = []
+        for line in psql("provenance", """
+                SELECT extract(epoch FROM changed_at), substring(provenance.prove(seq)::text FROM 'index ([0-9]+)')
+                FROM (SELECT seq, changed_at FROM provenance.entry WHERE seq > %d ORDER BY random() LIMIT 2000) e
+                """ % first).splitlines():
+            changed_at, leaf = (float(n) for n in line.split("|"))
+            seen = bisect.bisect_right(sizes, leaf)     # the first size greater than the index
+            lags.append((watch.answers[seen][0] if seen < len(sizes) else time.time()) - changed_at)
         percentiles.append(quantiles(lags, n=100)[98] / interval)
         middles.append(median(lags) / interval)
     report.value("lag under UPDATE, asynchronous, 4 clients: 99th percentile", percentiles, "seal intervals",

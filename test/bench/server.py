@@ -44,6 +44,25 @@ def query(database, sql):
     return out[0] if out else ""
 
 
+class Watch:
+    """A query of two numbers, asked again and again while the block runs; answers holds them."""
+
+    def __init__(self, database, sql, every):
+        self.answers = []
+        self.session = subprocess.Popen(["psql", "-X", "-q", "-A", "-t", "-d", database], text=True,
+                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        self.session.stdin.write("%s \\watch %g\n" % (sql, every))
+        self.session.stdin.flush()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.session.terminate()
+        out, _ = self.session.communicate()
+        self.answers = [tuple(float(n) for n in answer) for answer in re.findall(r"^([0-9.]+)\|([0-9.]+)$", out, re.M)]
+
+
 def number(database, sql):
     return float(query(database, sql) or 0)
 
