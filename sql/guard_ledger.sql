@@ -94,3 +94,45 @@ SELECT provenance.refuse_change();	-- fails
 SELECT provenance.ignore_foreign();	-- fails
 
 DROP ROLE regress_guard;
+
+-- Another index is allowed; not one that the ledger's writers could not fill,
+-- nor a column. Made past the guard, it is an error to write.
+CREATE DATABASE regress_provenance_guard;
+\c regress_provenance_guard
+\set SHOW_CONTEXT never
+SET client_min_messages = error;	-- no warning where the state directory must be inside the data directory
+CREATE EXTENSION provenance;
+SELECT 'guard-' || replace(gen_random_uuid()::text, '-', '') || '.test' AS origin \gset
+SELECT provenance.setup(:'origin') AS vkey \gset
+CREATE TABLE t (id int PRIMARY KEY);
+SELECT provenance.tag('t');
+CREATE INDEX ON provenance.entry ((seq + 1));	-- fails
+CREATE INDEX CONCURRENTLY ON provenance.head (last_leaf) WHERE last_leaf > 0;	-- fails
+ALTER TABLE provenance.context ADD COLUMN x int;	-- fails
+CREATE INDEX by_time ON provenance.entry (changed_at);
+INSERT INTO t VALUES (1), (2);
+SET enable_seqscan = off;
+SELECT count(*) FROM provenance.entry WHERE changed_at > '-infinity';
+RESET enable_seqscan;
+ALTER EVENT TRIGGER provenance_guard_start DISABLE;
+CREATE INDEX past_guard ON provenance.entry ((seq + 1));
+INSERT INTO t VALUES (3);	-- fails
+DROP INDEX provenance.past_guard;
+CREATE INDEX past_guard ON provenance.context (context_id) WHERE context_id > 0;
+SET provenance.actor = 'another';
+INSERT INTO t VALUES (3);	-- fails
+DROP INDEX provenance.past_guard;
+ALTER TABLE provenance.entry ADD COLUMN x int;
+INSERT INTO t VALUES (3);	-- fails
+ALTER TABLE provenance.entry DROP COLUMN x;
+INSERT INTO t VALUES (3);	-- fails
+BEGIN;
+ALTER TABLE provenance.entry ALTER COLUMN seq TYPE text;
+INSERT INTO t VALUES (3);	-- fails
+ROLLBACK;
+SELECT state_directory FROM provenance.status \gset
+SELECT format('COPY (SELECT) TO PROGRAM %L', format('cat >/dev/null; rm -f %s/%s.*', :'state_directory',
+	encode(sha256(convert_to(:'origin', 'UTF8')), 'hex'))) AS command \gset
+:command;
+\c template1
+DROP DATABASE regress_provenance_guard;

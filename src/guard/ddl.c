@@ -146,9 +146,45 @@ lock_out_writers(Node *stmt)
 		LockRelationOid(prov_relid(PROV_ENTRY), ShareLock);
 }
 
+/*
+ * Ledger tables may get further indexes, but none that their writers, below the
+ * executor, cannot serve, and no further columns.
+ */
+static void
+refuse_on_ledger(Node *stmt)
+{
+	RangeVar   *name = IsA(stmt, IndexStmt) ? ((IndexStmt *) stmt)->relation :
+		IsA(stmt, AlterTableStmt) ? ((AlterTableStmt *) stmt)->relation : NULL;
+	Oid			relid = name == NULL ? InvalidOid : RangeVarGetRelid(name, NoLock, true);
+	bool		refused = false;
+	ListCell   *lc;
+	int			rel = 0;
+
+	while (rel < PROV_NRELS && prov_relid(rel) != relid)
+		rel++;
+	if (rel == PROV_NRELS)
+		return;
+	if (IsA(stmt, IndexStmt))
+	{
+		refused = ((IndexStmt *) stmt)->whereClause != NULL;
+		foreach(lc, ((IndexStmt *) stmt)->indexParams)
+			refused |= ((IndexElem *) lfirst(lc))->expr != NULL;
+	}
+	else
+		foreach(lc, ((AlterTableStmt *) stmt)->cmds)
+			refused |= ((AlterTableCmd *) lfirst(lc))->subtype == AT_AddColumn;
+	if (refused)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 IsA(stmt, IndexStmt) ?
+				 errmsg("cannot create an index over an expression or a part of ledger table \"%s\"", name->relname) :
+				 errmsg("cannot add a column to ledger table \"%s\"", name->relname)));
+}
+
 static void
 at_start(EventTriggerData *event)
 {
+	refuse_on_ledger(event->parsetree);
 	lock_out_writers(event->parsetree);
 	guard_confirm_drop(event->parsetree);
 	guard_partitions_before(event->parsetree);

@@ -31,6 +31,7 @@
 #include "access/table.h"
 #include "access/xact.h"
 #include "catalog/pg_extension.h"
+#include "catalog/pg_index.h"
 #include "catalog/pg_namespace.h"
 #include "catalog/pg_type.h"
 #include "commands/sequence.h"
@@ -44,6 +45,7 @@
 #include "utils/syscache.h"
 
 #include "compat.h"
+#include "core/hash.h"
 #include "ledger/catalog.h"
 
 typedef struct RelDef
@@ -119,9 +121,12 @@ static bool callbacks_registered = false;
 static TupleDesc descs[PROV_NRELS];
 static bool desc_fresh[PROV_NRELS];
 
+static bool writable[PROV_NRELS];	/* looked at since the last invalidation */
+
 static void
 forget_all(void)
 {
+	memset(writable, 0, sizeof(writable));
 	cache_valid = false;
 	cache_generation++;
 	memset(desc_fresh, 0, sizeof(desc_fresh));
@@ -132,6 +137,7 @@ relcache_callback(Datum arg, Oid relid)
 {
 	if (!cache_valid)
 	{
+		memset(writable, 0, sizeof(writable));
 		cache_generation++;
 		return;
 	}
@@ -325,10 +331,61 @@ prov_tupdesc(ProvRel rel)
 
 /* ---- writing ---- */
 
+static void
+check_columns(Relation rel)
+{
+	/* of table entry; hash is the extension's own */
+	static const Oid types[N_ENTRY] = {XID8OID, INT8OID, TIMESTAMPTZOID, INT8OID, INT4OID, INT4OID, INT4OID,
+	UUIDOID, InvalidOid, UUIDOID, BYTEAOID, INT2OID};
+	TupleDesc	desc = RelationGetDescr(rel);
+	bool		ok = desc->natts == N_ENTRY;
+	int			i;
+
+	for (i = 0; ok && i < N_ENTRY; i++)
+	{
+		Form_pg_attribute att = TupleDescAttr(desc, i);
+
+		ok = types[i] != InvalidOid ? att->atttypid == types[i] : att->attlen == sizeof(pv_hash) && !att->attbyval;
+	}
+	if (!ok)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("cannot write ledger table \"%s\"", RelationGetRelationName(rel)),
+				 errdetail("Its columns are not those that the extension made.")));
+}
+
+void
+prov_check_writable(ProvRel which, Relation rel)
+{
+	ListCell   *lc;
+
+	if (likely(writable[which]))
+		return;
+	if (which == PROV_ENTRY)
+		check_columns(rel);
+	foreach(lc, RelationGetIndexList(rel))
+	{
+		HeapTuple	tup = SearchSysCache1(INDEXRELID, ObjectIdGetDatum(lfirst_oid(lc)));
+
+		if (!HeapTupleIsValid(tup))
+			continue;
+		if (((Form_pg_index) GETSTRUCT(tup))->indisready &&
+			(!heap_attisnull(tup, Anum_pg_index_indexprs, NULL) || !heap_attisnull(tup, Anum_pg_index_indpred, NULL)))
+			ereport(ERROR,
+					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+					 errmsg("cannot write ledger table \"%s\"", RelationGetRelationName(rel)),
+					 errdetail("Its index \"%s\" has an expression or a predicate.", get_rel_name(lfirst_oid(lc))),
+					 errhint("Drop the index.")));
+		ReleaseSysCache(tup);
+	}
+	writable[which] = true;
+}
+
 void
 prov_writer_open(ProvWriter *w, ProvRel rel)
 {
 	w->rel = table_open(prov_relid(rel), RowExclusiveLock);
+	prov_check_writable(rel, w->rel);
 	w->indexes = CatalogOpenIndexes(w->rel);
 }
 

@@ -109,6 +109,13 @@ typedef struct ProvWriter
 } ProvWriter;
 
 extern void prov_writer_open(ProvWriter *w, ProvRel rel);
+
+/*
+ * ERROR (55000) if a superuser gave the open relation what these writers cannot
+ * serve, and would crash on: an index over an expression or a part of the rows;
+ * other columns, for table entry. Looked at once, until an invalidation.
+ */
+extern void prov_check_writable(ProvRel which, Relation rel);
 extern void prov_insert(ProvWriter *w, Datum *values, bool *nulls);
 extern void prov_update(ProvWriter *w, HeapTuple oldtup, Datum *values, bool *nulls);
 extern void prov_delete(ProvWriter *w, HeapTuple tup);

@@ -59,6 +59,7 @@ prov_entry_append(ProvEntry *entry)
 				 errmsg("a transaction with more than %d commands cannot be recorded", PG_INT32_MAX / 4)));
 
 	rel = table_open(prov_relid(PROV_ENTRY), RowExclusiveLock);
+	prov_check_writable(PROV_ENTRY, rel);
 	old = MemoryContextSwitchTo(append_context);
 	indexes = RelationGetIndexList(rel);
 
