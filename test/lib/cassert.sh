@@ -84,6 +84,9 @@ build_server()
 		echo "this source would be installed into the system's directories"
 		return 1
 	fi
+	# An assertion that a server without the extension fails too: a row is locked,
+	# updated after a savepoint that is rolled back to and released, updated again.
+	sed -i '/Assert(HEAP_XMAX_IS_LOCKED_ONLY(infomask_lock_old_tuple));/d' src/backend/access/heap/heapam.c
 	make -j"$(nproc)" -s install &&
 		make -j"$(nproc)" -s -C contrib install &&
 		make -s -C src/test/isolation install &&
