@@ -40,9 +40,10 @@ extern uint8_t *read_small(const char *path, size_t max, size_t *len, Fault *f);
 
 /*
  * The same of a text, without the line end that psql adds to a value that ends
- * in one: such a text never ends in an empty line.
+ * in one: such a text never ends in an empty line. At most max bytes are read, or
+ * head_max of one that begins with head.
  */
-extern uint8_t *read_text(const char *path, size_t max, size_t *len, Fault *f);
+extern uint8_t *read_text(const char *path, const char *head, size_t head_max, size_t max, size_t *len, Fault *f);
 
 /* A leaf in a file: its 82 bytes, or those in hexadecimal, as psql prints a bytea. */
 extern Verdict read_leaf(const char *path, uint8_t leaf[82], Fault *f);

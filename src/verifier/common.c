@@ -12,11 +12,11 @@
 
 #define LEAF_FILE_MAX (2 + 2 * PV_LEAF_LEN + 2)
 
-uint8_t *
-read_small(const char *path, size_t max, size_t *len, Fault *f)
+static uint8_t *
+read_all(const char *path, const char *head, size_t head_max, size_t max, size_t *len, Fault *f)
 {
 	int			error;
-	uint8_t    *data = input_file(path, max, len, &error);
+	uint8_t    *data = input_file(path, head, head_max, max, len, &error);
 
 	if (data == NULL && error != 0)
 		fault_set(f, VERDICT_UNREADABLE, "%s", strerror(error));
@@ -26,9 +26,15 @@ read_small(const char *path, size_t max, size_t *len, Fault *f)
 }
 
 uint8_t *
-read_text(const char *path, size_t max, size_t *len, Fault *f)
+read_small(const char *path, size_t max, size_t *len, Fault *f)
 {
-	uint8_t    *data = read_small(path, max + 1, len, f);
+	return read_all(path, "", 0, max, len, f);
+}
+
+uint8_t *
+read_text(const char *path, const char *head, size_t head_max, size_t max, size_t *len, Fault *f)
+{
+	uint8_t    *data = read_all(path, head, head_max + 1, max + 1, len, f);
 
 	if (data != NULL && *len >= 2 && data[*len - 1] == '\n' && data[*len - 2] == '\n')
 		(*len)--;

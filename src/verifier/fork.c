@@ -145,7 +145,7 @@ command_fork(Command *c)
 	{
 		const char *file = proofs ? c->proofs[i] : c->operands[i];
 
-		s[i].data = read_text(file, proofs ? PV_PROOF_MAX_LEN : PV_CHECKPOINT_MAX_LEN, &s[i].len, &f);
+		s[i].data = read_text(file, "", 0, proofs ? PV_PROOF_MAX_LEN : PV_CHECKPOINT_MAX_LEN, &s[i].len, &f);
 		if (f.verdict == VERDICT_HOLDS)
 		{
 			if (proofs)

@@ -171,13 +171,13 @@ input_failed(const Input *in)
 }
 
 uint8_t *
-input_file(const char *path, size_t max, size_t *len, int *error)
+input_file(const char *path, const char *head, size_t head_max, size_t max, size_t *len, int *error)
 {
 	static Input in;
 	const uint8_t *p;
 	uint8_t    *data = NULL;
 	size_t		cap = 0;
-	size_t		n;
+	size_t		n = strlen(head);
 
 	*len = 0;
 	*error = 0;
@@ -186,6 +186,8 @@ input_file(const char *path, size_t max, size_t *len, int *error)
 		*error = in.error;
 		return NULL;
 	}
+	if (n > 0 && input_peek_min(&in, n, &p) >= n && memcmp(p, head, n) == 0)
+		max = head_max;
 	while ((n = input_peek(&in, &p)) > 0)
 	{
 		if (n > max - *len)

@@ -53,9 +53,10 @@ extern int	input_get(Input *in);
 extern bool input_failed(const Input *in);
 
 /*
- * A whole file of at most max bytes, allocated. NULL: *error is an errno, or 0
- * if the file is longer.
+ * A whole file of at most max bytes, or head_max if it begins with head (of up
+ * to 4096 bytes; "": none), allocated. No more is read than that. NULL: *error is
+ * an errno, or 0 if the file is longer.
  */
-extern uint8_t *input_file(const char *path, size_t max, size_t *len, int *error);
+extern uint8_t *input_file(const char *path, const char *head, size_t head_max, size_t max, size_t *len, int *error);
 
 #endif							/* VERIFIER_INPUT_H */

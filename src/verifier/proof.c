@@ -178,7 +178,7 @@ one_file(Command *c, const char *file, bool values, bool want_disclosure)
 	const char *kind = want_disclosure ? "disclosure" : "proof";
 	Fault		f = {VERDICT_HOLDS, 0, ""};
 	size_t		len;
-	uint8_t    *data = read_text(file, PV_DISCLOSURE_MAX_LEN, &len, &f);
+	uint8_t    *data = read_text(file, version, PV_DISCLOSURE_MAX_LEN, PV_PROOF_MAX_LEN, &len, &f);
 	uint8_t    *scratch = NULL;
 	uint8_t		leaf_bytes[PV_LEAF_LEN];
 	pv_leaf		leaf;

@@ -50,7 +50,7 @@ trust_since(Trust *t, const char *path, Fault *f)
 	Signed		s;
 	pv_status	status;
 
-	t->since_note = read_text(path, PV_CHECKPOINT_MAX_LEN, &len, f);
+	t->since_note = read_text(path, "", 0, PV_CHECKPOINT_MAX_LEN, &len, f);
 	if (t->since_note == NULL)
 	{
 		Fault		why = *f;

@@ -240,6 +240,43 @@ subtest 'fork' => sub {
 	gives('notes of nobody', 1, qr/no key was given/, 'fork', '--key', 'PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW', 'here/checkpoint', 'there257/checkpoint');
 };
 
+# A pipe that never ends: how much of it is taken before it is refused.
+sub taken
+{
+	my ($head, @args) = @_;
+	my ($bytes, $piece) = (0, '0' x 65536);
+
+	local $SIG{PIPE} = 'IGNORE';
+	open(my $to, '|-', "exec $build/provenance-verify @args >.out 2>.err") or die;
+	syswrite $to, $head;
+	while ($bytes < 20_000_000)
+	{
+		my $n = syswrite $to, $piece;
+		last if !defined $n;
+		$bytes += $n;
+	}
+	close $to;
+	return ($? >> 8, $bytes);
+}
+
+subtest 'input without an end' => sub {
+	foreach (
+		[ 'a proof', 'proof', "@keys --leaf leaf -" ],
+		[ 'one that begins like one', 'proof', "@keys --leaf leaf -", "c2sp.org/tlog-proof\@v1\n" ],
+		[ 'no disclosure', 'disclosure', "@keys -" ],
+		[ 'a note', 'fork', "@keys - here/checkpoint" ],
+		[ 'a kept checkpoint', 'disclosure', "@keys --since - example.disclosure" ],
+		[ 'a leaf', 'proof', "@keys --leaf - example.proof" ],
+		[ 'a bundle', 'bundle', "@keys -" ])
+	{
+		my ($name, $command, $args, $head) = @$_;
+		my ($rc, $bytes) = taken($head // '', $command, $args);
+
+		is($rc, 1, "$name is refused") or diag slurp('.out') . slurp('.err');
+		cmp_ok($bytes, '<', 1_000_000, 'before much of it was read');
+	}
+};
+
 subtest 'nowhere to write' => sub {
 	plan skip_all => 'no /dev/full' unless -c '/dev/full';
 	my $rc = system("$build/provenance-verify disclosure --key $key example.disclosure >/dev/full 2>.err") >> 8;
