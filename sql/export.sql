@@ -386,6 +386,15 @@ FROM disclosures ORDER BY disclosure_id;
 SELECT recipient, string_agg(subject, ' ' ORDER BY subject) AS subjects FROM disclosed_subjects WHERE recipient IS NOT NULL GROUP BY disclosure_id, recipient ORDER BY disclosure_id;
 SELECT bool_and(d.subjects = (SELECT count(*) FROM disclosed_subjects s WHERE s.disclosure_id = d.disclosure_id)) AS counted FROM disclosures d;
 
+-- What recipient and purpose of a bundle are worth to whom they are told: a disclosure of the
+-- export's own entry has them under the log's signature.
+SELECT max(disclosure_id) AS id FROM disclosures WHERE purpose IS NOT NULL \gset
+SELECT seal() IS NOT NULL AS sealed;
+SELECT v.value IS NOT DISTINCT FROM CASE v.field WHEN 'recipient' THEN d.recipient WHEN 'purpose' THEN d.purpose WHEN 'root' THEN d.root::text
+		WHEN 'leaves_root' THEN d.leaves_root::text ELSE d.entries::text END AS same, v.field
+FROM provenance.disclosure d, history('provenance.disclosure', d.disclosure_id) h, verify_disclosure(disclose(h.seq), :'vkey') v
+WHERE d.disclosure_id = :id AND v.field IN ('recipient', 'purpose', 'root', 'leaves_root', 'entries');
+
 -- Pseudonyms, for callers who may SELECT the subject column only.
 BEGIN;
 SELECT add_partner('acme', 'crm.acme.example+5e3d2663+AddamAGCsQq31Uv+08lkBzoO4XLz2qYjJa8CGmj3B1Ea');
