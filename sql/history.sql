@@ -216,4 +216,24 @@ SELECT history('untouched', 1);	-- fails
 SELECT changes('untouched', '-infinity');	-- fails
 SELECT history('pg_class', 1);	-- fails
 
+-- changes() begins to read at a checkpoint signed a day before the time asked
+-- for: what that covers is left out, whatever time its entries claim.
+RESET ROLE;
+SET client_min_messages = warning;
+CREATE TABLE late (id int PRIMARY KEY);
+SELECT provenance.tag('late') = 0 AS tagged, provenance.stop_worker() \gset
+INSERT INTO late VALUES (1);
+SELECT provenance.size(provenance.seal()) AS covered \gset
+INSERT INTO late VALUES (2);
+SELECT provenance.size(provenance.seal()) AS size \gset
+RESET client_min_messages;
+BEGIN;
+SET LOCAL session_replication_role = replica;
+UPDATE provenance.checkpoint_note SET signed_at = now() - interval '25 hours' WHERE size = :covered;
+SELECT key FROM changes('late', now() - interval '30 min') WHERE key IS NOT NULL;
+SELECT key FROM changes('late', now() - interval '2 hours') WHERE key IS NOT NULL;
+SELECT key FROM changes('late', '-infinity') WHERE key IS NOT NULL;
+ROLLBACK;
+SELECT key FROM changes('late', now() - interval '1 hour') WHERE key IS NOT NULL;
+
 \i :drop_log

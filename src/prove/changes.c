@@ -1,17 +1,21 @@
 /*
  * changes.c: changes(): the entries of a table in a time.
  *
- * The log is read from its first leaf to its last, run by run, then what is
- * not sealed yet, in the order in which it will be sealed. There is no index
- * by table or time: the cost is that of the whole log, the memory that of one
- * row (the result goes to a tuplestore, which spills) and of a note for each
- * row of the table with an unsealed change.
+ * The log is read run by run from a leaf on to its last, then what is not sealed
+ * yet, in the order in which it will be sealed. There is no index by table or
+ * time, but checkpoints have one: what a checkpoint covers was captured before it
+ * was signed. So the reading begins at the newest one signed CLOCK_MARGIN before
+ * the time asked for. Nothing bounds it at the other end: a transaction may have
+ * taken long. The cost is that of all entries from there on, of whatever table;
+ * the memory that of one row (the result goes to a tuplestore, which spills) and
+ * of a note for each row of the table with an unsealed change.
  *
  * The order is the log's, not that of time: a transaction's entries stand
  * together, at the place of its last one.
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
 #include "miscadmin.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
@@ -23,6 +27,9 @@
 #include "types/types.h"
 
 PG_FUNCTION_INFO_V1(provenance_changes);
+
+/* A clock may have been set back, or a failover may have changed it, by so much. */
+#define CLOCK_MARGIN USECS_PER_DAY
 
 /* The newest unsealed entry of a row that holds an image. */
 typedef struct UnsealedRow
@@ -77,11 +84,37 @@ image_before(ChangesScan *scan, int64 leaf, ProvEntry *out)
 	return false;
 }
 
+/* A leaf before which no entry is of that time or later. */
+static int64
+first_leaf(Snapshot snapshot, TimestampTz since)
+{
+	TupleDesc	desc = prov_tupdesc(PROV_CHECKPOINT_NOTE);
+	int64		size = 0;
+	ProvScan	notes;
+	HeapTuple	tup;
+
+	if (TIMESTAMP_NOT_FINITE(since))
+		return 0;
+	/* from the newest back */
+	prov_scan_begin_ordered(&notes, PROV_CHECKPOINT_NOTE, snapshot, 0, NULL);
+	while (size == 0 && HeapTupleIsValid(tup = prov_scan_next(&notes, BackwardScanDirection)))
+	{
+		bool		isnull;
+		TimestampTz signed_at = DatumGetTimestampTz(heap_getattr(tup, A_CP_SIGNED_AT, desc, &isnull));
+
+		CHECK_FOR_INTERRUPTS();
+		if (!isnull && signed_at < since && since - signed_at > CLOCK_MARGIN)
+			size = Max(prov_int64(tup, PROV_CHECKPOINT_NOTE, A_CP_SIZE), 0);
+	}
+	prov_scan_end(&notes);
+	return size;
+}
+
 static void
 put_sealed(ChangesScan *scan)
 {
 	ProvLog    *runs_log = prov_log_open(scan->out.snapshot);
-	ProvRunScan *runs = prov_run_scan_open(runs_log, 0);
+	ProvRunScan *runs = prov_run_scan_open(runs_log, first_leaf(scan->out.snapshot, scan->since));
 	ProvLeafRef refs[PROV_RUN_MAX];
 	int64		first;
 	int			count;

@@ -151,12 +151,27 @@ verify_countersignature_row(Verify *v, HeapTuple tup)
 	check_one(&task, tup);
 }
 
+static void
+look_for_any(void *arg)
+{
+	Verify	   *v = arg;
+	ProvScan	scan;
+
+	prov_scan_begin(&scan, PROV_COUNTERSIGNATURE, InvalidOid, v->snapshot, 0, NULL);
+	v->countersigned = HeapTupleIsValid(prov_scan_next(&scan, ForwardScanDirection));
+	prov_scan_end(&scan);
+}
+
 void
 verify_countersignatures_of(Verify *v, const ProvEntry *entry)
 {
 	SignatureTask task = {.v = v, .table_id = entry->table_id, .seq = entry->seq};
 
-	try_signatures(&task);
+	if (!v->countersigned_known && !verify_try(v, look_for_any, v))
+		v->countersigned = true;	/* which then is a finding */
+	v->countersigned_known = true;
+	if (v->countersigned)
+		try_signatures(&task);
 }
 
 static void

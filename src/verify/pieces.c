@@ -118,6 +118,12 @@ verify_chain_ends(Verify *v, int64 leaf)
 	return leaf < v->chain_floor || (v->chain_deadline != 0 && GetCurrentTimestamp() >= v->chain_deadline);
 }
 
+MemoryContext
+piece_context(MemoryContext parent)
+{
+	return AllocSetContextCreate(parent, "provenance verification, piece", 0, 1024 * 1024, ALLOCSET_DEFAULT_MAXSIZE);
+}
+
 /* ---- how many there are ---- */
 
 static void
@@ -139,6 +145,7 @@ pieces_begin(Pieces *p, Verify *v, int64 since_size)
 
 	memset(p, 0, sizeof(*p));
 	p->v = v;
+	p->row = piece_context(v->cxt);
 	p->since_size = since_size;
 	v->chain_floor = since_size;
 	if (!verify_try(v, read_past, &task))
@@ -175,6 +182,7 @@ pieces_end(Pieces *p)
 	for (i = 0; i < p->ntables; i++)
 		if (p->tables[i].rows != NULL)
 			table_rows_end(p->tables[i].rows);
+	MemoryContextDelete(p->row);
 }
 
 const char *
@@ -327,11 +335,15 @@ check_block(Pieces *p, PieceKind kind, BlockNumber block)
 	}
 	for (i = 0; i < task->n && !out_of_time(v); i++)
 	{
+		MemoryContext old = MemoryContextSwitchTo(p->row);
+
 		task->tup = task->tuples[i];
 		v->looked++;
 		if (!verify_try(v, check_tuple, task))
 			verify_finding(v, "unreadable", SEV_ERROR, get_rel_name(prov_relid(kinds[kind].rel)), -1, -1,
 						   "A row of block %u cannot be checked: %s", block, v->fault);
+		MemoryContextSwitchTo(old);
+		MemoryContextReset(p->row);
 	}
 }
 
@@ -438,6 +450,7 @@ void
 piece_check_rows(Pieces *p, PieceTable *table, int64 block)
 {
 	Verify	   *v = p->v;
+	MemoryContext old;
 	TableRow   *found;
 	int64		n;
 	int64		i;
@@ -451,7 +464,10 @@ piece_check_rows(Pieces *p, PieceTable *table, int64 block)
 			continue;
 		v->chain_deadline = v->report == NULL ? v->deadline :
 			TimestampTzPlusMilliseconds(GetCurrentTimestamp(), MAX_CHAIN_MS);
+		old = MemoryContextSwitchTo(p->row);
 		verify_scanned_row(v, table->state, table->rows, &found[i]);
+		MemoryContextSwitchTo(old);
+		MemoryContextReset(p->row);
 	}
 }
 

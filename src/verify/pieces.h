@@ -47,10 +47,17 @@ typedef struct Pieces
 	bool		skip_waiting;	/* leave rows out that have such entries */
 	SealPast	past;
 	LogKeys    *keys;			/* of the log; read when needed */
+	MemoryContext row;			/* of one row; reset after it */
 	PieceTable *tables;			/* at pieces_table() */
 	int			ntables;
 	int			cap;
 } Pieces;
+
+/*
+ * A context for one piece, to be reset after it. It keeps its first megabyte:
+ * giving that back to the system and faulting it in again is a fifth of the work.
+ */
+extern MemoryContext piece_context(MemoryContext parent);
 
 /* since_size: of the log, only tiles from there on, and row chains no further back. */
 extern void pieces_begin(Pieces *p, Verify *v, int64 since_size);

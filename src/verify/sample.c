@@ -98,7 +98,7 @@ verify_sample(Verify *v, int64 since_size, int64 budget_ms)
 {
 	Pieces		pieces;
 	Draw		draws[PIECE_KINDS];
-	MemoryContext cxt = AllocSetContextCreate(v->cxt, "provenance verification, piece", ALLOCSET_DEFAULT_SIZES);
+	MemoryContext cxt = piece_context(v->cxt);
 	MemoryContext old;
 	int64		done = 0;
 	int			left = 0;		/* kinds that are not through */

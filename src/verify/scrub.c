@@ -272,7 +272,7 @@ chunk(void)
 {
 	TimestampTz began = GetCurrentTimestamp();
 	MemoryContext cxt = CurrentMemoryContext;
-	MemoryContext piece = AllocSetContextCreate(cxt, "provenance verification, piece", ALLOCSET_DEFAULT_SIZES);
+	MemoryContext piece = piece_context(cxt);
 	int64		looked;
 	int64		wait = 0;
 	Verify	   *v;

@@ -61,6 +61,8 @@ typedef struct Verify
 	TimestampTz chain_deadline; /* the same of one chain */
 	int64		chain_floor;	/* of a chain, entries before this leaf are left */
 	int64		looked;			/* at so many entries and rows */
+	bool		countersigned_known;
+	bool		countersigned;	/* there are countersignatures, on whatever */
 	HTAB	   *waiting;		/* row ids with unsealed entries; NULL: not known, each row looks */
 	void		(*tick) (struct Verify *v);	/* every now and then; NULL: nothing */
 
