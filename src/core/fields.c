@@ -5,6 +5,8 @@
  * length. The decoder refuses a long form that a short one could have
  * replaced, so that a list has one encoding only.
  */
+#include <string.h>
+
 #include "fields.h"
 
 #define LONG_FORM		0xFE
@@ -28,9 +30,47 @@ pv_values_size(const pv_value *values, size_t n)
 	return size;
 }
 
+/* Where there is known to be room for all. */
+static void
+put_values(uint8_t *p, const pv_value *values, size_t n)
+{
+	*p++ = PV_VALUES_VERSION;
+	for (size_t i = 0; i < n; i++)
+	{
+		uint32_t	len = values[i].len;
+
+		if (values[i].data == NULL)
+		{
+			*p++ = NULL_FORM;
+			continue;
+		}
+		if (len <= SHORT_MAX)
+			*p++ = (uint8_t) len;
+		else
+		{
+			*p++ = LONG_FORM;
+			*p++ = (uint8_t) (len >> 24);
+			*p++ = (uint8_t) (len >> 16);
+			*p++ = (uint8_t) (len >> 8);
+			*p++ = (uint8_t) len;
+		}
+		memcpy(p, values[i].data, len);
+		p += len;
+	}
+}
+
 void
 pv_put_values(pv_buf *b, const pv_value *values, size_t n)
 {
+	size_t		size = pv_values_size(values, n);
+
+	if (!b->overflow && size <= b->cap - b->len)
+	{
+		put_values(b->data + b->len, values, n);
+		b->len += size;
+		return;
+	}
+	/* counts what would have been needed */
 	pv_put_u8(b, PV_VALUES_VERSION);
 	for (size_t i = 0; i < n; i++)
 	{
