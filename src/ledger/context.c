@@ -43,6 +43,7 @@ static CachedContext cache[NCACHED];
 static Oid	cache_relid = InvalidOid;	/* table that the cache is about */
 static uint64 tick = 0;
 static CachedContext *last = NULL;
+static bool any_uncommitted = false;	/* has one of them a subid? */
 
 /* Names of the roles that were looked up last. */
 #define NROLES 3
@@ -90,6 +91,8 @@ at_subxact(SubXactEvent event, SubTransactionId mine, SubTransactionId parent, v
 {
 	int			i;
 
+	if (!any_uncommitted)
+		return;
 	if (event != SUBXACT_EVENT_ABORT_SUB && event != SUBXACT_EVENT_COMMIT_SUB)
 		return;
 	for (i = 0; i < NCACHED; i++)
@@ -107,8 +110,11 @@ at_xact(XactEvent event, void *arg)
 {
 	int			i;
 
+	if (!any_uncommitted)
+		return;
 	if (event != XACT_EVENT_COMMIT && event != XACT_EVENT_ABORT && event != XACT_EVENT_PREPARE)
 		return;
+	any_uncommitted = false;
 	for (i = 0; i < NCACHED; i++)
 		if (cache[i].used != 0 && cache[i].subid != InvalidSubTransactionId)
 		{
@@ -242,6 +248,7 @@ new_context(const char *const *values)
 	memcpy(c->values, copies, sizeof(copies));
 	c->ref = ref;
 	c->subid = GetCurrentSubTransactionId();
+	any_uncommitted = true;
 	c->used = ++tick;
 	return c;
 }

@@ -30,6 +30,7 @@
 
 static HTAB *targets = NULL;
 static uint64 generation = 0;	/* counts invalidations of any target */
+static bool shapes_looked_up = false;	/* in this transaction */
 
 static void
 at_relcache(Datum arg, Oid relid)
@@ -75,7 +76,7 @@ at_subxact(SubXactEvent event, SubTransactionId mine, SubTransactionId parent, v
 	HASH_SEQ_STATUS scan;
 	ProvTarget *t;
 
-	if (event != SUBXACT_EVENT_ABORT_SUB && event != SUBXACT_EVENT_COMMIT_SUB)
+	if (!shapes_looked_up || (event != SUBXACT_EVENT_ABORT_SUB && event != SUBXACT_EVENT_COMMIT_SUB))
 		return;
 	hash_seq_init(&scan, targets);
 	while ((t = hash_seq_search(&scan)) != NULL)
@@ -93,8 +94,10 @@ at_xact(XactEvent event, void *arg)
 	HASH_SEQ_STATUS scan;
 	ProvTarget *t;
 
-	if (event != XACT_EVENT_COMMIT && event != XACT_EVENT_ABORT && event != XACT_EVENT_PREPARE)
+	if (!shapes_looked_up ||
+		(event != XACT_EVENT_COMMIT && event != XACT_EVENT_ABORT && event != XACT_EVENT_PREPARE))
 		return;
+	shapes_looked_up = false;
 	hash_seq_init(&scan, targets);
 	while ((t = hash_seq_search(&scan)) != NULL)
 		if (t->shape_subid != InvalidSubTransactionId)
@@ -192,6 +195,7 @@ prov_target(Relation rel, int32 table_id)
 	{
 		bool		is_new;
 
+		shapes_looked_up = true;
 		t->shape_subid = GetCurrentSubTransactionId();
 		t->shape_id = prov_layout_shape(t->layout, &is_new);
 		if (is_new)
@@ -219,7 +223,8 @@ append(const ProvLayout *layout, int32 shape_id, int op, const pv_name *names, c
 {
 	const ProvContextRef *context = prov_current_context();
 	ProvEntry	entry;
-	uint8	   *salts = palloc((n + 1) * PV_SALT_LEN);
+	uint8		few_salts[33 * PV_SALT_LEN];
+	uint8	   *salts = (n + 1) * PV_SALT_LEN <= sizeof(few_salts) ? few_salts : palloc((n + 1) * PV_SALT_LEN);
 
 	entry.changed_at = GetCurrentTimestamp();
 	entry.order_number = order_number;
@@ -236,7 +241,8 @@ append(const ProvLayout *layout, int32 shape_id, int op, const pv_name *names, c
 	prov_entry_append(&entry);
 	prov_remember_commitment(&entry.commitment);
 	pfree(entry.image);
-	pfree(salts);
+	if (salts != few_salts)
+		pfree(salts);
 }
 
 void
