@@ -13,8 +13,9 @@
  * GetCurrentCommandId(true) marks the command id as used, so that every later
  * command of the transaction has a greater one. The order numbers need that.
  *
- * Memory: what an append allocates lives in a context of its own, reset each
- * time. Locks: RowExclusiveLock on entry, kept to the end of the transaction.
+ * Memory: the tuple lies on the stack, a long one in the caller's context until
+ * it is inserted. Locks: RowExclusiveLock on entry, kept to the end of the
+ * transaction.
  *
  *-------------------------------------------------------------------------
  */
@@ -35,7 +36,123 @@
 #include "ledger/store.h"
 #include "types/types.h"
 
-static MemoryContext append_context = NULL; /* reset after each append */
+static MemoryContext insert_context = NULL; /* reset after each use */
+
+/* The columns before the image, as they lie in a tuple. */
+typedef struct EntryHead
+{
+	FullTransactionId xid;
+	int64		seq;
+	TimestampTz changed_at;
+	int64		context_id;
+	int32		order_number;
+	int32		table_id;
+	int32		shape_id;
+	uint8		row_id[PV_ROW_ID_LEN];
+	pv_hash		commitment;
+	uint8		seed[PV_SEED_LEN];
+} EntryHead;
+
+#define ENTRY_HEAD_LEN (offsetof(EntryHead, seed) + PV_SEED_LEN)
+#define ENTRY_HOFF MAXALIGN(SizeofHeapTupleHeader)
+
+StaticAssertDecl(ENTRY_HEAD_LEN == 108, "the columns of entry leave gaps");
+
+/* Room for the tuples of most tables' entries. */
+typedef union EntrySpace
+{
+	HeapTupleHeaderData header;
+	char		bytes[1024];
+} EntrySpace;
+
+/*
+ * What heap_form_tuple() would make, written down once instead of measured and
+ * filled in column by column.
+ */
+static void
+form_tuple(const ProvEntry *entry, HeapTuple tup, EntrySpace *space)
+{
+	HeapTupleHeader header = &space->header;
+	bool		short_image = entry->image_len + VARHDRSZ_SHORT <= VARATT_SHORT_MAX;
+	Size		image_size = entry->image_len + (short_image ? VARHDRSZ_SHORT : VARHDRSZ);
+	Size		op_off = SHORTALIGN(ENTRY_HEAD_LEN + image_size);
+	int16		op = (int16) entry->op;
+	EntryHead	head;
+	char	   *data;
+
+	tup->t_len = ENTRY_HOFF + op_off + sizeof(op);
+	ItemPointerSetInvalid(&tup->t_self);
+	tup->t_tableOid = InvalidOid;
+	if (tup->t_len > sizeof(EntrySpace))
+		header = palloc(tup->t_len);
+	tup->t_data = header;
+
+	memset(header, 0, ENTRY_HOFF);
+	ItemPointerSetInvalid(&header->t_ctid);
+	header->t_infomask = HEAP_HASVARWIDTH;
+	HeapTupleHeaderSetNatts(header, N_ENTRY);
+	header->t_hoff = ENTRY_HOFF;
+
+	head.xid = entry->xid;
+	head.seq = entry->seq;
+	head.changed_at = entry->changed_at;
+	head.context_id = entry->context_id;
+	head.order_number = (int32) entry->order_number;
+	head.table_id = entry->table_id;
+	head.shape_id = entry->shape_id;
+	memcpy(head.row_id, entry->row_id, sizeof(head.row_id));
+	head.commitment = entry->commitment;
+	memcpy(head.seed, entry->seed, sizeof(head.seed));
+
+	data = (char *) header + ENTRY_HOFF;
+	memcpy(data, &head, ENTRY_HEAD_LEN);
+	data[op_off - 1] = 0;		/* overwritten by the image, or a gap */
+	if (short_image)
+		SET_VARSIZE_SHORT(data + ENTRY_HEAD_LEN, image_size);
+	else
+		SET_VARSIZE(data + ENTRY_HEAD_LEN, image_size);
+	memcpy(data + ENTRY_HEAD_LEN + image_size - entry->image_len, entry->image, entry->image_len);
+	memcpy(data + op_off, &op, sizeof(op));
+}
+
+/* The one index that there normally is; NULL if there are others. */
+static Relation
+only_index(Relation rel)
+{
+	Relation	index = NULL;
+	List	   *indexes = rel->rd_indexvalid ? rel->rd_indexlist : RelationGetIndexList(rel);
+
+	if (list_length(indexes) == 1 && linitial_oid(indexes) == prov_pkey(PROV_ENTRY))
+	{
+		/*
+		 * The table's lock keeps away whoever would change or drop the index;
+		 * for one that moves it, see lock_out_writers() in src/guard/ddl.c.
+		 */
+		index = RelationIdGetRelation(prov_pkey(PROV_ENTRY));
+		if (index == NULL)
+			elog(ERROR, "the primary key of table entry is gone");
+	}
+	return index;
+}
+
+/* With all indexes: REINDEX CONCURRENTLY makes a second one, which must not lack this entry. */
+static void
+insert_with_indexes(Relation rel, HeapTuple tup)
+{
+	MemoryContext old;
+	List	   *indexes;
+
+	if (insert_context == NULL)
+		insert_context = AllocSetContextCreate(TopMemoryContext, "provenance append",
+											   ALLOCSET_DEFAULT_SIZES);
+	old = MemoryContextSwitchTo(insert_context);
+	indexes = RelationGetIndexList(rel);
+	if (!list_member_oid(indexes, prov_pkey(PROV_ENTRY)))
+		elog(ERROR, "the primary key of table entry is gone");
+	CatalogTupleInsert(rel, tup);
+	MemoryContextSwitchTo(old);
+	MemoryContextReset(insert_context);
+}
 
 void
 prov_entry_append(ProvEntry *entry)
@@ -43,15 +160,9 @@ prov_entry_append(ProvEntry *entry)
 	/* btree asks nothing of it */
 	static IndexInfo index_info = {.type = T_IndexInfo};
 	Relation	rel;
-	MemoryContext old;
-	List	   *indexes;
-	Datum		values[N_ENTRY];
-	bool		nulls[N_ENTRY] = {false};
-	HeapTuple	tup;
-
-	if (unlikely(append_context == NULL))
-		append_context = AllocSetContextCreate(TopMemoryContext, "provenance append",
-											   ALLOCSET_DEFAULT_SIZES);
+	Relation	index;
+	EntrySpace	space;
+	HeapTupleData tup;
 
 	if (unlikely(entry->order_number > PG_INT32_MAX))
 		ereport(ERROR,
@@ -60,63 +171,26 @@ prov_entry_append(ProvEntry *entry)
 
 	rel = table_open(prov_relid(PROV_ENTRY), RowExclusiveLock);
 	prov_check_writable(PROV_ENTRY, rel);
-	old = MemoryContextSwitchTo(append_context);
-	indexes = RelationGetIndexList(rel);
 
 	entry->xid = GetTopFullTransactionId();
 	entry->seq = prov_nextval(PROV_ENTRY_SEQ);
+	form_tuple(entry, &tup, &space);
 
-	values[A_ENTRY_XID - 1] = FullTransactionIdGetDatum(entry->xid);
-	values[A_ENTRY_SEQ - 1] = Int64GetDatum(entry->seq);
-	values[A_ENTRY_CHANGED_AT - 1] = TimestampTzGetDatum(entry->changed_at);
-	values[A_ENTRY_CONTEXT - 1] = Int64GetDatum(entry->context_id);
-	values[A_ENTRY_ORDER - 1] = Int32GetDatum((int32) entry->order_number);
-	values[A_ENTRY_TABLE - 1] = Int32GetDatum(entry->table_id);
-	values[A_ENTRY_SHAPE - 1] = Int32GetDatum(entry->shape_id);
-	values[A_ENTRY_ROW_ID - 1] = PointerGetDatum(entry->row_id);
-	values[A_ENTRY_COMMITMENT - 1] = HashPGetDatum(&entry->commitment);
-	if (entry->erased)
+	index = only_index(rel);
+	if (likely(index != NULL))
 	{
-		nulls[A_ENTRY_SEED - 1] = true;
-		nulls[A_ENTRY_IMAGE - 1] = true;
-		values[A_ENTRY_SEED - 1] = values[A_ENTRY_IMAGE - 1] = (Datum) 0;
-	}
-	else
-	{
-		bytea	   *image = palloc(VARHDRSZ + entry->image_len);
+		Datum		key[2] = {FullTransactionIdGetDatum(entry->xid), Int64GetDatum(entry->seq)};
+		bool		nulls[2] = {false, false};
 
-		SET_VARSIZE(image, VARHDRSZ + entry->image_len);
-		memcpy(VARDATA(image), entry->image, entry->image_len);
-		values[A_ENTRY_SEED - 1] = PointerGetDatum(entry->seed);
-		values[A_ENTRY_IMAGE - 1] = PointerGetDatum(image);
-	}
-	values[A_ENTRY_OP - 1] = Int16GetDatum((int16) entry->op);
-
-	tup = heap_form_tuple(RelationGetDescr(rel), values, nulls);
-	if (likely(list_length(indexes) == 1 && linitial_oid(indexes) == prov_pkey(PROV_ENTRY)))
-	{
-		/*
-		 * The table's lock keeps away whoever would change or drop the index;
-		 * for one that moves it, see lock_out_writers() in src/guard/ddl.c.
-		 */
-		Relation	index = RelationIdGetRelation(linitial_oid(indexes));
-
-		if (index == NULL)
-			elog(ERROR, "the primary key of table entry is gone");
-		heap_insert(rel, tup, GetCurrentCommandId(true), 0, NULL);
-		index_insert(index, values, nulls, &tup->t_self, rel, UNIQUE_CHECK_YES, false, &index_info);
+		heap_insert(rel, &tup, GetCurrentCommandId(true), 0, NULL);
+		index_insert(index, key, nulls, &tup.t_self, rel, UNIQUE_CHECK_YES, false, &index_info);
 		RelationClose(index);
 	}
 	else
-	{
-		/* REINDEX CONCURRENTLY makes a second one, which must not lack this entry */
-		if (!list_member_oid(indexes, prov_pkey(PROV_ENTRY)))
-			elog(ERROR, "the primary key of table entry is gone");
-		CatalogTupleInsert(rel, tup);
-	}
+		insert_with_indexes(rel, &tup);
 
-	MemoryContextSwitchTo(old);
-	MemoryContextReset(append_context);
+	if ((char *) tup.t_data != (char *) &space)
+		pfree(tup.t_data);
 	table_close(rel, NoLock);
 
 	prov_poke_worker();
