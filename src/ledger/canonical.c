@@ -20,12 +20,15 @@
 #include "pgtime.h"
 #include "utils/builtins.h"
 #include "utils/bytea.h"
+#include "utils/date.h"
+#include "utils/datetime.h"
 #include "utils/float.h"
 #include "utils/fmgroids.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/syscache.h"
+#include "utils/timestamp.h"
 
 #include "ledger/canonical.h"
 
@@ -186,6 +189,21 @@ prov_output_init(ProvOutput *out, Oid type, MemoryContext cxt)
 			out->kind = PROV_OUT_BYTEA;
 			out->needs = 0;
 			break;
+		case F_BOOLOUT:
+			out->kind = PROV_OUT_BOOL;
+			break;
+		case F_DATE_OUT:
+			out->kind = PROV_OUT_DATE;
+			out->needs = 0;
+			break;
+		case F_TIMESTAMP_OUT:
+			out->kind = PROV_OUT_TIMESTAMP;
+			out->needs = 0;
+			break;
+		case F_TIMESTAMPTZ_OUT:
+			out->kind = PROV_OUT_TIMESTAMPTZ;
+			out->needs = 0;
+			break;
 		default:
 			out->kind = PROV_OUT_FUNCTION;
 			break;
@@ -221,6 +239,52 @@ prov_utf8_value(const char *s)
 	Size		len = strlen(s);
 
 	return utf8(pnstrdup(s, len), len);
+}
+
+/*
+ * Dates and timestamps in ISO style, these in UTC, by the functions that the
+ * types' output functions call, but without the settings that those look at.
+ */
+static pv_value
+date_time(ProvOutputKind kind, Datum value)
+{
+	char	   *s = palloc(MAXDATELEN + 1);
+	struct pg_tm tm = {0};
+	fsec_t		fsec = 0;
+	pv_value	v;
+
+	if (kind == PROV_OUT_DATE)
+	{
+		DateADT		date = DatumGetDateADT(value);
+
+		if (DATE_NOT_FINITE(date))
+			EncodeSpecialDate(date, s);
+		else
+		{
+			j2date(date + POSTGRES_EPOCH_JDATE, &tm.tm_year, &tm.tm_mon, &tm.tm_mday);
+			EncodeDateOnly(&tm, USE_ISO_DATES, s);
+		}
+	}
+	else
+	{
+		Timestamp	t = DatumGetTimestamp(value);
+
+		if (TIMESTAMP_NOT_FINITE(t))
+			EncodeSpecialTimestamp(t, s);
+		else if (timestamp2tm(t, NULL, &tm, &fsec, NULL, NULL) == 0)
+		{
+			/* no zone was asked for, so none is known: it is UTC */
+			tm.tm_isdst = 0;
+			EncodeDateTime(&tm, fsec, kind == PROV_OUT_TIMESTAMPTZ, 0, NULL, USE_ISO_DATES, s);
+		}
+		else
+			ereport(ERROR,
+					(errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
+					 errmsg("timestamp out of range")));
+	}
+	v.data = (const uint8_t *) s;
+	v.len = strlen(s);
+	return v;
 }
 
 pv_value
@@ -267,6 +331,14 @@ prov_output(ProvOutput *out, Datum value)
 					pfree(b);
 				return v;
 			}
+		case PROV_OUT_BOOL:
+			v.len = 1;
+			v.data = (const uint8_t *) (DatumGetBool(value) ? "t" : "f");
+			return v;
+		case PROV_OUT_DATE:
+		case PROV_OUT_TIMESTAMP:
+		case PROV_OUT_TIMESTAMPTZ:
+			return date_time(out->kind, value);
 		case PROV_OUT_FUNCTION:
 			break;
 	}
