@@ -122,6 +122,18 @@ pv_frontier_append_subtree(pv_frontier *f, pv_hasher *h, unsigned height, const 
 }
 
 pv_status
+pv_frontier_append_tile(pv_frontier *f, pv_hasher *h, const pv_hash *hash, pv_emit_hash emit, void *arg)
+{
+	pv_status	status = PV_OK;
+
+	if (f->size > PV_MAX_TREE - PV_TILE_WIDTH || f->size % PV_TILE_WIDTH != 0)
+		return PV_E_INDEX;
+	if (emit != NULL)
+		status = emit(arg, 1, f->size / PV_TILE_WIDTH, hash);
+	return status == PV_OK ? add_peak(f, h, PV_TILE_HEIGHT, hash, emit, arg) : status;
+}
+
+pv_status
 pv_frontier_root(const pv_frontier *f, pv_hasher *h, pv_hash *out)
 {
 	pv_hash		root = pv_empty_root;

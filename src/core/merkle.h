@@ -85,6 +85,10 @@ extern pv_status pv_frontier_append(pv_frontier *f, pv_hasher *h, const pv_hash 
 /* Adds the root of 2^height leaves to a frontier whose size 2^height divides; else PV_E_INDEX. */
 extern pv_status pv_frontier_append_subtree(pv_frontier *f, pv_hasher *h, unsigned height, const pv_hash *hash);
 
+/* Adds the root of a full tile's leaves, which is a hash of tile level 1 and emitted like those above it. */
+extern pv_status pv_frontier_append_tile(pv_frontier *f, pv_hasher *h, const pv_hash *hash,
+										 pv_emit_hash emit, void *arg);
+
 extern pv_status pv_frontier_root(const pv_frontier *f, pv_hasher *h, pv_hash *out);
 
 /*

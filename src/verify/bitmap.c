@@ -3,10 +3,12 @@
  * predecessor.
  *
  * Blocks of 512 numbers in a hash table: numbers that a tampered ledger holds
- * cost at most a block each, whatever their size.
+ * cost at most a block each, whatever their size. Numbers below a limit may
+ * stand in memory that processes share; there several may set bits at a time.
  */
 #include "postgres.h"
 
+#include "port/atomics.h"
 #include "utils/hsearch.h"
 #include "utils/memutils.h"
 
@@ -22,20 +24,29 @@ typedef struct Block
 
 struct Bitmap
 {
-	HTAB	   *blocks;
+	MemoryContext cxt;
+	HTAB	   *blocks;			/* NULL: none yet */
 	Block	   *last;			/* found last */
+	pg_atomic_uint64 *shared;
+	int64		nshared;		/* numbers below it are there */
 };
 
 Bitmap *
 bitmap_create(MemoryContext cxt)
 {
-	HASHCTL		ctl = {0};
 	Bitmap	   *b = MemoryContextAllocZero(cxt, sizeof(Bitmap));
 
-	ctl.keysize = sizeof(int64);
-	ctl.entrysize = sizeof(Block);
-	ctl.hcxt = cxt;
-	b->blocks = hash_create("provenance verification, bitmap", 1024, &ctl, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	b->cxt = cxt;
+	return b;
+}
+
+Bitmap *
+bitmap_attach(MemoryContext cxt, void *words, int64 nbits)
+{
+	Bitmap	   *b = bitmap_create(cxt);
+
+	b->shared = words;
+	b->nshared = nbits;
 	return b;
 }
 
@@ -48,6 +59,17 @@ get_block(Bitmap *b, int64 bit, bool create)
 
 	if (b->last != NULL && b->last->number == number)
 		return b->last;
+	if (b->blocks == NULL)
+	{
+		HASHCTL		ctl = {0};
+
+		if (!create)
+			return NULL;
+		ctl.keysize = sizeof(int64);
+		ctl.entrysize = sizeof(Block);
+		ctl.hcxt = b->cxt;
+		b->blocks = hash_create("provenance verification, bitmap", 1024, &ctl, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	}
 	block = hash_search(b->blocks, &number, create ? HASH_ENTER : HASH_FIND, &found);
 	if (block == NULL)
 		return NULL;
@@ -60,11 +82,15 @@ get_block(Bitmap *b, int64 bit, bool create)
 bool
 bitmap_test_and_set(Bitmap *b, int64 bit)
 {
-	Block	   *block = get_block(b, bit, true);
 	uint64		i = (uint64) bit % BLOCK_BITS;
 	uint64		mask = UINT64CONST(1) << (i % 64);
-	bool		was = (block->words[i / 64] & mask) != 0;
+	Block	   *block;
+	bool		was;
 
+	if (bit >= 0 && bit < b->nshared)
+		return (pg_atomic_fetch_or_u64(&b->shared[bit / 64], mask) & mask) != 0;
+	block = get_block(b, bit, true);
+	was = (block->words[i / 64] & mask) != 0;
 	block->words[i / 64] |= mask;
 	return was;
 }
@@ -72,15 +98,19 @@ bitmap_test_and_set(Bitmap *b, int64 bit)
 bool
 bitmap_test(Bitmap *b, int64 bit)
 {
-	Block	   *block = get_block(b, bit, false);
 	uint64		i = (uint64) bit % BLOCK_BITS;
+	Block	   *block;
 
+	if (bit >= 0 && bit < b->nshared)
+		return (pg_atomic_read_u64(&b->shared[bit / 64]) & (UINT64CONST(1) << (i % 64))) != 0;
+	block = get_block(b, bit, false);
 	return block != NULL && (block->words[i / 64] & (UINT64CONST(1) << (i % 64))) != 0;
 }
 
 void
 bitmap_destroy(Bitmap *b)
 {
-	hash_destroy(b->blocks);
+	if (b->blocks != NULL)
+		hash_destroy(b->blocks);
 	pfree(b);
 }

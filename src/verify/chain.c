@@ -25,6 +25,7 @@
 
 #include "types/types.h"
 #include "verify/chain_store.h"
+#include "verify/parallel.h"
 #include "verify/table_events.h"
 
 /* What is known of a table whose rows are read. */
@@ -48,6 +49,10 @@ struct ChainSort
 	ChainStore *store;
 	TableEvents events;
 
+	ChainItem  *held;			/* of a participant: those of its piece */
+	int			nheld;
+
+	bool		reading;		/* nothing more is put */
 	int			ngroups;		/* by table id */
 	int			cap_groups;
 	TableGroup **groups;
@@ -76,6 +81,16 @@ chain_begin(Verify *v)
 	return c;
 }
 
+static void
+put_entry(ChainSort *c, const ChainItem *item)
+{
+	chain_store_put(c->store, item);
+	if (!table_events_kind(item->op))
+		return;
+	table_events_add(c->v, &c->events, item);
+	chain_store_put_event(c->store, item);
+}
+
 void
 chain_add(ChainSort *c, const ProvEntry *entry, const LeafItem *leaf, bool hash_good, int64 position)
 {
@@ -101,8 +116,42 @@ chain_add(ChainSort *c, const ProvEntry *entry, const LeafItem *leaf, bool hash_
 		prov_check(pv_sha256(prov_hasher(), entry->image, entry->image_len, &digest));
 		memcpy(item.digest, digest.b, sizeof(item.digest));
 	}
-	table_events_add(c->v, &c->events, &item);
-	chain_store_put(c->store, &item);
+	if (c->held != NULL)
+		c->held[c->nheld++] = item;
+	else
+		put_entry(c, &item);
+}
+
+void
+chain_hold(ChainSort *c, int max)
+{
+	c->held = MemoryContextAlloc(c->v->cxt, sizeof(ChainItem) * max);
+}
+
+void
+chain_release(ChainSort *c, bool counts)
+{
+	int			i;
+
+	for (i = 0; counts && i < c->nheld; i++)
+		put_entry(c, &c->held[i]);
+	c->nheld = 0;
+}
+
+void
+chain_export(ChainSort *c)
+{
+	chain_store_export(c->store);
+}
+
+void
+chain_forget(Verify *v)
+{
+	VerifyShared *shared = v->parallel->shared;
+	int			i;
+
+	for (i = 1; i < shared->nlaunches; i++)
+		shared->participants[i] = 0;
 }
 
 typedef struct UnsealedTask
@@ -279,6 +328,11 @@ compare_row(Verify *v, TableGroup *g, const ChainItem *state, const TableRow *ro
 	if (shape->usable && pv_hash_equal(&shape->shape->digest, &g->state->shape_digest) &&
 		memcmp(state->digest, row->digest, sizeof(state->digest)) == 0)
 		return;
+	if (v->quiet && !table_rows_plain(g->rows))
+	{
+		v->findings++;			/* the leader is to compare them */
+		return;
+	}
 	if (!get_entry(v, state, &entry))
 		return;
 	columns = table_row_difference(g->rows, row, &entry);
@@ -346,10 +400,9 @@ last_position(const TableEvents *of, int op)
 	return event != NULL ? event->position : -1;
 }
 
-static void
-put_row(void *arg, const TableRow *row)
+void
+chain_add_row(ChainSort *c, const TableRow *row)
 {
-	ChainSort  *c = arg;
 	ChainItem	item;
 
 	memset(&item, 0, sizeof(item));
@@ -362,9 +415,9 @@ put_row(void *arg, const TableRow *row)
 	chain_store_put(c->store, &item);
 }
 
-/* Looks at a table as such, and puts its rows to the entries. */
+/* A group with what is known from the entries and the registry. */
 static TableGroup *
-add_group(ChainSort *c, int32 table_id)
+new_group(ChainSort *c, int32 table_id)
 {
 	Verify	   *v = c->v;
 	TableGroup *g = MemoryContextAllocZero(v->cxt, sizeof(TableGroup));
@@ -386,8 +439,17 @@ add_group(ChainSort *c, int32 table_id)
 	for (i = c->ngroups++; i > 0 && c->groups[i - 1]->state->table_id > table_id; i--)
 		c->groups[i] = c->groups[i - 1];
 	c->groups[i] = g;
+	return g;
+}
 
-	if (g->state->table == NULL)
+/* Looks at a table as such, and puts its rows to the entries. */
+static TableGroup *
+add_group(ChainSort *c, int32 table_id)
+{
+	Verify	   *v = c->v;
+	TableGroup *g = new_group(c, table_id);
+
+	if (g->state->table == NULL || v->quiet)
 	{
 		verify_finding(v, "registry_missing", SEV_ERROR, psprintf("table %d", table_id), -1, -1,
 					   "The ledger has entries of a table that its registry does not know.");
@@ -397,8 +459,9 @@ add_group(ChainSort *c, int32 table_id)
 	if (!g->state->tagged)
 		return g;
 	verify_table_definition(v, g->state);
-	if (OidIsValid(g->state->relid))
-		g->rows = table_rows_begin(v, g->state, put_row, c, &g->complete);
+	/* read already: a table of a registry that cannot be read as a whole */
+	if (OidIsValid(g->state->relid) && !c->reading)
+		g->rows = table_rows_begin(v, g->state, c, &g->complete);
 	return g;
 }
 
@@ -478,10 +541,111 @@ check_part(ChainSort *c, int part, int64 *done)
 		end_chain(v, g, heads, &chain, any_sealed ? &sealed : NULL, any_row ? &row : NULL);
 		g->any = g->any || chain.any;
 		MemoryContextReset(v->tmp);
+		if (v->quiet && v->findings > 0)
+			break;				/* the leader will say which */
 	}
 	chain_heads_close(heads);
 	chain_reader_close(reader);
 	MemoryContextSwitchTo(old);
+}
+
+/* Those that participants met, to the leader's; or all, for a participant. */
+static void
+load_events(ChainSort *c, ChainReader *reader)
+{
+	ChainItem	item;
+
+	while (chain_reader_next(reader, &item))
+		table_events_add(c->v, &c->events, &item);
+	chain_reader_close(reader);
+	table_events_sort(&c->events);
+}
+
+/* ---- by several processes ---- */
+
+/* What the leader has found out of a table. */
+typedef struct GroupInfo
+{
+	int32		table_id;
+	bool		tagged;
+	bool		rows;
+	bool		complete;
+	bool		any;			/* set by whoever meets an entry */
+} GroupInfo;
+
+typedef struct PartTask
+{
+	ChainSort  *c;
+	int			part;
+	int64		done;
+} PartTask;
+
+static void
+try_part(void *arg)
+{
+	PartTask   *task = arg;
+
+	check_part(task->c, task->part, &task->done);
+}
+
+void
+verify_work_chains(Participant *p)
+{
+	Verify	   *v = p->v;
+	GroupInfo  *info = p->extra;
+	ChainSort  *c = chain_begin(v);
+	PartTask	task = {.c = c};
+	bool		usable = true;
+	uint64		number;
+	int			i;
+
+	chain_export(c);
+	load_events(c, chain_reader_open(c->store, CHAIN_EVENTS));
+	for (i = 0; i < p->work->ngroups; i++)
+	{
+		TableGroup *g = new_group(c, info[i].table_id);
+
+		g->state->tagged = info[i].tagged;
+		g->complete = info[i].complete;
+		if (info[i].rows)
+			g->rows = table_rows_open(v, g->state);
+		usable = usable && (g->rows != NULL) == info[i].rows;
+	}
+	while (verify_next_piece(p, &number))
+	{
+		v->findings = 0;
+		task.part = (int) number;
+		p->good[number] = usable && verify_try(v, try_part, &task) && v->findings == 0;
+		MemoryContextReset(v->tmp);
+	}
+	for (i = 0; i < p->work->ngroups; i++)
+		if (c->groups[i]->any)
+			info[i].any = true;
+}
+
+/* Which parts are good: those that participants found so. */
+static void
+check_parallel(ChainSort *c, bool *good)
+{
+	VerifyWork	work = {.kind = WORK_CHAINS, .npieces = CHAIN_PARTS, .ngroups = c->ngroups};
+	Size		length = sizeof(GroupInfo) * (c->ngroups + 1);
+	GroupInfo  *info = MemoryContextAllocZero(c->v->cxt, length);
+	int			i;
+
+	for (i = 0; i < c->ngroups; i++)
+	{
+		TableGroup *g = c->groups[i];
+
+		info[i].table_id = g->state->table_id;
+		info[i].tagged = g->state->tagged;
+		info[i].rows = g->rows != NULL;
+		info[i].complete = g->complete;
+	}
+	if (!verify_launch(c->v, &work, info, length, good))
+		memset(good, 0, CHAIN_PARTS);
+	for (i = 0; i < c->ngroups; i++)
+		c->groups[i]->any = c->groups[i]->any || info[i].any;
+	pfree(info);
 }
 
 void
@@ -491,15 +655,21 @@ chain_check(ChainSort *c, bool all, int32 only_table)
 	int			nregistry = 1;
 	int32		one[1] = {only_table};
 	int32	   *registry = all ? verify_registry(v, &nregistry) : one;
+	bool		good[CHAIN_PARTS] = {false};
 	int64		done = 0;
 	int			i;
 
-	table_events_sort(&c->events);
+	load_events(c, chain_reader_open_others(c->store, CHAIN_EVENTS));
 	for (i = 0; i < nregistry; i++)
 		(void) find_group(c, registry[i]);
+	c->reading = true;
+	chain_store_export(c->store);
 	verify_progress_begin(v, "row chains", 0);
+	if (v->parallel != NULL)
+		check_parallel(c, good);
 	for (i = 0; i < CHAIN_PARTS; i++)
-		check_part(c, i, &done);
+		if (!good[i])
+			check_part(c, i, &done);
 	for (i = 0; i < c->ngroups; i++)
 	{
 		TableGroup *g = c->groups[i];

@@ -6,6 +6,10 @@
  * sorted when it is read: in memory if work_mem suffices, else by the server's
  * sort.
  *
+ * Where several processes verify, the files are shared, and each process has
+ * its own, named after launch, participant and part. A store is written, or
+ * once it is exported, read with those of all others.
+ *
  * Memory: BUFFER_ITEMS of each part (2.3 MB in all) while the items are
  * gathered, then work_mem for the part that is read.
  */
@@ -21,6 +25,7 @@
 
 #include "compat.h"
 #include "verify/chain_store.h"
+#include "verify/parallel.h"
 
 #define BUFFER_ITEMS 320
 #define KEY_LEN (PV_ROW_ID_LEN + 4 + 8)
@@ -36,7 +41,11 @@ typedef struct StorePart
 struct ChainStore
 {
 	Verify	   *v;
-	StorePart	parts[CHAIN_PARTS];
+	VerifyShared *shared;		/* NULL: one process */
+	int			launch;
+	int			participant;
+	bool		exported;
+	StorePart	parts[CHAIN_PARTS + 1];
 };
 
 /* An item in memory, with what most comparisons need. */
@@ -62,7 +71,21 @@ chain_store_create(Verify *v)
 	ChainStore *s = MemoryContextAllocZero(v->cxt, sizeof(ChainStore));
 
 	s->v = v;
+	if (v->participant != NULL)
+	{
+		s->shared = v->participant->shared;
+		s->launch = v->participant->work->launch;
+		s->participant = v->participant->number;
+	}
+	else if (v->parallel != NULL)
+		s->shared = v->parallel->shared;
 	return s;
+}
+
+static void
+file_name(char *name, Size size, int launch, int participant, const ChainStore *s, const StorePart *part)
+{
+	snprintf(name, size, "%d.%d.%d", launch, participant, (int) (part - s->parts));
 }
 
 static void
@@ -72,7 +95,14 @@ write_buffer(ChainStore *s, StorePart *part)
 	MemoryContext old = MemoryContextSwitchTo(s->v->cxt);
 
 	CurrentResourceOwner = s->v->owner; /* the file outlives a subtransaction */
-	if (part->file == NULL)
+	if (part->file == NULL && s->shared != NULL)
+	{
+		char		name[64];
+
+		file_name(name, sizeof(name), s->launch, s->participant, s, part);
+		part->file = BufFileCreateFileSet(&s->shared->files.fs, name);
+	}
+	else if (part->file == NULL)
 		part->file = BufFileCreateTemp(false);
 	BufFileWrite(part->file, part->buffer, part->nbuffer * sizeof(ChainItem));
 	part->nfile += part->nbuffer;
@@ -81,11 +111,10 @@ write_buffer(ChainStore *s, StorePart *part)
 	MemoryContextSwitchTo(old);
 }
 
-void
-chain_store_put(ChainStore *s, const ChainItem *item)
+static void
+put(ChainStore *s, StorePart *part, const ChainItem *item)
 {
-	StorePart  *part = &s->parts[chain_part(item->row_id)];
-
+	Assert(!s->exported);
 	if (part->buffer == NULL)
 		part->buffer = MemoryContextAlloc(s->v->cxt, BUFFER_ITEMS * sizeof(ChainItem));
 	if (part->nbuffer == BUFFER_ITEMS)
@@ -94,11 +123,48 @@ chain_store_put(ChainStore *s, const ChainItem *item)
 }
 
 void
+chain_store_put(ChainStore *s, const ChainItem *item)
+{
+	put(s, &s->parts[chain_part(item->row_id)], item);
+}
+
+void
+chain_store_put_event(ChainStore *s, const ChainItem *item)
+{
+	if (s->shared != NULL)
+		put(s, &s->parts[CHAIN_EVENTS], item);
+}
+
+void
+chain_store_export(ChainStore *s)
+{
+	int			i;
+
+	if (s->shared == NULL || s->exported)
+		return;
+	for (i = 0; i <= CHAIN_PARTS; i++)
+	{
+		StorePart  *part = &s->parts[i];
+
+		if (part->nbuffer > 0)
+			write_buffer(s, part);
+		if (part->file != NULL)
+		{
+			BufFileExportFileSet(part->file);
+			BufFileClose(part->file);
+		}
+		part->file = NULL;
+		part->nfile = 0;
+	}
+	s->exported = true;
+}
+
+void
 chain_store_destroy(ChainStore *s)
 {
 	int			i;
 
-	for (i = 0; i < CHAIN_PARTS; i++)
+	for (i = 0; i <= CHAIN_PARTS; i++)
 	{
 		if (s->parts[i].file != NULL)
 			BufFileClose(s->parts[i].file);
@@ -183,17 +249,49 @@ read_file(ChainReader *r, BufFile *file, int64 n)
 	}
 }
 
-ChainReader *
-chain_reader_open(ChainStore *s, int number)
+/* The exported files of a part. */
+static List *
+open_files(ChainStore *s, StorePart *part, int launch)
 {
-	StorePart  *part = &s->parts[number];
-	ChainReader *r = MemoryContextAllocZero(s->v->cxt, sizeof(ChainReader));
+	List	   *files = NIL;
+	int			participant;
+
+	for (; launch < s->shared->nlaunches; launch++)
+		for (participant = 0; participant < s->shared->participants[launch]; participant++)
+		{
+			char		name[64];
+			BufFile    *file;
+
+			file_name(name, sizeof(name), launch, participant, s, part);
+			file = BufFileOpenFileSet(&s->shared->files.fs, name, O_RDONLY, true);
+			if (file != NULL)
+				files = lappend(files, file);
+		}
+	return files;
+}
+
+/* first_launch -1: only what is in the store itself */
+static ChainReader *
+open_reader(ChainStore *s, StorePart *part, int first_launch)
+{
 	ResourceOwner owner = CurrentResourceOwner;
-	int64		n = part->nfile + part->nbuffer;
+	MemoryContext old = MemoryContextSwitchTo(s->v->cxt);
+	ChainReader *r = palloc0(sizeof(ChainReader));
+	bool		own = first_launch < 0;
+	int64		n = own ? part->nbuffer : 0;
+	List	   *files;
+	ListCell   *lc;
 	int64		i;
 
 	r->store = s;
-	CurrentResourceOwner = s->v->owner;
+	if (!s->v->quiet)
+		CurrentResourceOwner = s->v->owner;
+	if (own)
+		files = part->file != NULL ? list_make1(part->file) : NIL;
+	else
+		files = open_files(s, part, first_launch);
+	foreach(lc, files)
+		n += !own ? BufFileSize(lfirst(lc)) / (int64) sizeof(ChainItem) : part->nfile;
 	if (n <= (int64) work_mem * 1024 / (int64) (sizeof(ChainItem) + sizeof(SortRef)))
 	{
 		r->items = MemoryContextAllocHuge(s->v->cxt, (n + 1) * sizeof(ChainItem));
@@ -202,9 +300,16 @@ chain_reader_open(ChainStore *s, int number)
 	else
 		r->sort = tuplesort_begin_datum(BYTEAOID, ByteaLessOperator, InvalidOid, false, work_mem, NULL, TUPLESORT_NONE);
 
-	if (part->file != NULL)
-		read_file(r, part->file, part->nfile);
-	for (i = 0; i < part->nbuffer; i++)
+	foreach(lc, files)
+	{
+		BufFile    *file = lfirst(lc);
+
+		read_file(r, file, !own ? BufFileSize(file) / (int64) sizeof(ChainItem) : part->nfile);
+		if (!own)
+			BufFileClose(file);
+	}
+	list_free(files);
+	for (i = 0; own && i < part->nbuffer; i++)
 	{
 		if (r->sort == NULL)
 			r->items[r->n++] = part->buffer[i];
@@ -224,7 +329,20 @@ chain_reader_open(ChainStore *s, int number)
 	else
 		tuplesort_performsort(r->sort);
 	CurrentResourceOwner = owner;
+	MemoryContextSwitchTo(old);
 	return r;
+}
+
+ChainReader *
+chain_reader_open(ChainStore *s, int part)
+{
+	return open_reader(s, &s->parts[part], s->exported ? 0 : -1);
+}
+
+ChainReader *
+chain_reader_open_others(ChainStore *s, int part)
+{
+	return open_reader(s, &s->parts[part], s->shared != NULL ? 1 : -1);
 }
 
 bool

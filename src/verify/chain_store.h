@@ -31,6 +31,7 @@ typedef struct ChainItem
 #define ROW_POSITION PG_INT64_MAX	/* a row of a table: after all its entries */
 
 #define CHAIN_PARTS 64
+#define CHAIN_EVENTS CHAIN_PARTS	/* one more, of the events of tables */
 
 static inline int
 chain_part(const uint8 *row_id)
@@ -41,11 +42,16 @@ chain_part(const uint8 *row_id)
 typedef struct ChainStore ChainStore;
 extern ChainStore *chain_store_create(Verify *v);
 extern void chain_store_put(ChainStore *s, const ChainItem *item);
+extern void chain_store_put_event(ChainStore *s, const ChainItem *item);
+
+/* Nothing more is put, and other processes can read it. */
+extern void chain_store_export(ChainStore *s);
 extern void chain_store_destroy(ChainStore *s);
 
 /* The items of a part, by row identity, table, position. */
 typedef struct ChainReader ChainReader;
 extern ChainReader *chain_reader_open(ChainStore *s, int part);
+extern ChainReader *chain_reader_open_others(ChainStore *s, int part);	/* what participants exported */
 extern bool chain_reader_next(ChainReader *r, ChainItem *item);
 extern void chain_reader_close(ChainReader *r);
 

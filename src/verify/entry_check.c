@@ -278,6 +278,8 @@ verify_image(Verify *v, const ProvEntry *entry, int64 leaf, const char *object, 
 		return IMAGE_UNKNOWN;
 	s = verify_shape(v, entry->shape_id, entry->seq);
 	c = get_context(v, entry->context_id, entry->seq);
+	if (!s->sound || !c->sound)
+		v->unsound = true;
 	if (!s->usable || !c->usable)
 		return IMAGE_UNKNOWN;
 	if (s->shape->shape.table_id != (uint32) entry->table_id)

@@ -9,7 +9,9 @@
  * subtransaction gives back pins, locks and scans of the failed function; it
  * never has a transaction id of its own, so it works in a read-only
  * transaction and on a standby. Sorts and snapshots that outlive it must
- * belong to v->owner.
+ * belong to v->owner. In parallel mode, which has no subtransactions, a resource
+ * owner does what is needed of one: nothing is written there, and no user's code
+ * runs.
  */
 #include "postgres.h"
 
@@ -19,6 +21,9 @@
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "pgstat.h"
+#include "storage/bufmgr.h"
+#include "storage/condition_variable.h"
+#include "storage/lwlock.h"
 #include "tcop/tcopprot.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
@@ -31,7 +36,6 @@
 
 #define FIRST_NOTICE_MS 5000
 #define NEXT_NOTICE_MS 7000
-#define TMP_KEPT (256 * 1024)
 
 static void
 read_identity(void *arg)
@@ -55,8 +59,7 @@ static Verify *
 begin(Verify *v)
 {
 	v->cxt = CurrentMemoryContext;
-	/* as much as a batch of common entries needs is kept over its resets */
-	v->tmp = AllocSetContextCreate(v->cxt, "provenance verification, batch", TMP_KEPT, TMP_KEPT, ALLOCSET_DEFAULT_MAXSIZE);
+	v->tmp = AllocSetContextCreate(v->cxt, "provenance verification, batch", VERIFY_TMP_SIZES);
 	v->shape_cxt = AllocSetContextCreate(v->cxt, "provenance verification, shapes", ALLOCSET_DEFAULT_SIZES);
 	v->owner = CurrentResourceOwner;
 	v->snapshot = RegisterSnapshot(GetActiveSnapshot());
@@ -98,6 +101,7 @@ verify_begin_worker(void (*report) (Verify *v, const char *code, const char *sev
 void
 verify_end(Verify *v)
 {
+	verify_parallel_end(v);
 	prov_log_close(v->prev_log);
 	prov_log_close(v->log);
 	UnregisterSnapshot(v->snapshot);
@@ -116,6 +120,11 @@ verify_finding(Verify *v, const char *code, const char *severity, const char *ob
 	va_list		args;
 	int			needed;
 
+	if (v->quiet)
+	{
+		v->findings++;
+		return;
+	}
 	initStringInfo(&message);
 	do
 	{
@@ -152,16 +161,75 @@ verify_finding(Verify *v, const char *code, const char *severity, const char *ob
 
 /* Errors that say nothing of the data. */
 static bool
-is_interruption(int sqlerrcode)
+is_interruption(const Verify *v, int sqlerrcode)
 {
 	switch (ERRCODE_TO_CATEGORY(sqlerrcode))
 	{
-		case ERRCODE_OPERATOR_INTERVENTION:
 		case ERRCODE_INSUFFICIENT_RESOURCES:
+			return !v->dispensable;
+		case ERRCODE_OPERATOR_INTERVENTION:
 		case ERRCODE_TRANSACTION_ROLLBACK:
 			return true;
 	}
 	return sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE || sqlerrcode == ERRCODE_QUERY_CANCELED;
+}
+
+/* Keeps what the error says. */
+static void
+take_fault(Verify *v, ResourceOwner owner)
+{
+	ErrorData  *error;
+
+	MemoryContextSwitchTo(v->cxt);
+	error = CopyErrorData();
+	if (is_interruption(v, error->sqlerrcode))
+	{
+		CurrentResourceOwner = owner;
+		PG_RE_THROW();
+	}
+	FlushErrorState();
+	v->fault = pstrdup(error->message);
+	FreeErrorData(error);
+}
+
+static void
+release_owner(ResourceOwner owner, bool ok)
+{
+	ResourceOwnerRelease(owner, RESOURCE_RELEASE_BEFORE_LOCKS, ok, false);
+	ResourceOwnerRelease(owner, RESOURCE_RELEASE_LOCKS, ok, false);
+	ResourceOwnerRelease(owner, RESOURCE_RELEASE_AFTER_LOCKS, ok, false);
+}
+
+static bool
+try_in_parallel_mode(Verify *v, void (*fn) (void *), void *arg)
+{
+	MemoryContext old = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+	ResourceOwner own = ResourceOwnerCreate(owner, "provenance verification");
+	volatile bool ok = true;
+
+	CurrentResourceOwner = own;
+	PG_TRY();
+	{
+		fn(arg);
+	}
+	PG_CATCH();
+	{
+		take_fault(v, owner);
+		/* in the order of AbortSubTransaction() */
+		LWLockReleaseAll();
+		pgstat_report_wait_end();
+		UnlockBuffers();
+		ConditionVariableCancelSleep();
+		ok = false;
+	}
+	PG_END_TRY();
+	CurrentResourceOwner = own;
+	release_owner(own, ok);
+	CurrentResourceOwner = owner;
+	ResourceOwnerDelete(own);
+	MemoryContextSwitchTo(old);
+	return ok;
 }
 
 bool
@@ -171,6 +239,8 @@ verify_try(Verify *v, void (*fn) (void *), void *arg)
 	ResourceOwner owner = CurrentResourceOwner;
 	volatile bool ok = true;
 
+	if (IsInParallelMode())
+		return try_in_parallel_mode(v, fn, arg);
 	BeginInternalSubTransaction(NULL);
 	MemoryContextSwitchTo(old);
 	PG_TRY();
@@ -180,16 +250,8 @@ verify_try(Verify *v, void (*fn) (void *), void *arg)
 	}
 	PG_CATCH();
 	{
-		ErrorData  *error;
-
-		MemoryContextSwitchTo(v->cxt);
-		error = CopyErrorData();
-		if (is_interruption(error->sqlerrcode))
-			PG_RE_THROW();
-		FlushErrorState();
+		take_fault(v, CurrentResourceOwner);
 		RollbackAndReleaseCurrentSubTransaction();
-		v->fault = pstrdup(error->message);
-		FreeErrorData(error);
 		ok = false;
 	}
 	PG_END_TRY();
@@ -221,6 +283,8 @@ verify_progress(Verify *v, int64 done)
 	char	   *text;
 
 	CHECK_FOR_INTERRUPTS();
+	if (v->quiet)
+		return;
 	if (v->tick != NULL)
 		v->tick(v);
 	v->done = done;

@@ -203,11 +203,19 @@ read_runs(void *arg)
 	bool		ok;
 
 	batch->n = 0;
+	batch->end = false;
+	batch->next = task->from;
 	task->bad_run = false;
 	while (batch->n < BATCH_LEAVES && prov_run_scan_next(scan, &first, &count, refs, &ok))
 	{
 		int			i;
 
+		if (batch->until > 0 && first >= batch->until)
+		{
+			batch->next = first;
+			prov_run_scan_close(scan);
+			return;
+		}
 		if (first > PG_INT64_MAX - PROV_RUN_MAX)
 			ok = false;
 		if (!ok)
@@ -232,7 +240,8 @@ read_runs(void *arg)
 		{
 			int64		leaf = first + i;
 
-			if (leaf < task->from || (batch->n > 0 && leaf < batch->first + batch->n))
+			if (leaf < task->from || (batch->n > 0 && leaf < batch->first + batch->n) ||
+				(batch->until > 0 && leaf >= batch->until))
 				continue;
 			if (batch->n == 0)
 				batch->first = leaf;
@@ -242,6 +251,7 @@ read_runs(void *arg)
 			batch->n++;
 		}
 	}
+	batch->end = batch->n == 0 && !task->bad_run;
 	prov_run_scan_close(scan);
 }
 
@@ -315,7 +325,6 @@ verify_read_batch(Verify *v, int64 from, LeafBatch *batch)
 {
 	ReadTask	task = {.v = v, .batch = batch};
 	MemoryContext old = MemoryContextSwitchTo(v->tmp);
-	int			failures = 0;
 	int			i;
 
 	for (;;)
@@ -327,12 +336,12 @@ verify_read_batch(Verify *v, int64 from, LeafBatch *batch)
 			{
 				verify_finding(v, "unreadable", SEV_ERROR, psprintf("leaf " INT64_FORMAT, from), -1, from,
 							   "The run of leaves cannot be read: %s", v->fault);
-				if (from > v->log_size || ++failures == MAX_FAILURES)
-				{
-					batch->n = 0;
-					break;
-				}
 				from += PROV_RUN_MAX;
+				batch->n = 0;
+				batch->next = from;
+				batch->end = from - PROV_RUN_MAX > v->log_size || ++batch->failures == MAX_FAILURES;
+				if (batch->end || (batch->until > 0 && from >= batch->until))
+					break;
 				continue;
 			}
 			for (i = 0; i < batch->n; i++)
@@ -354,5 +363,7 @@ verify_read_batch(Verify *v, int64 from, LeafBatch *batch)
 					   "The map or the hashes of a run of leaves do not decode.");
 		from = task.bad_end;	/* greater than from was */
 	}
+	if (batch->n > 0)
+		batch->failures = 0;
 	MemoryContextSwitchTo(old);
 }

@@ -79,15 +79,14 @@ typedef struct PrevTask
 	pv_hash		hash;
 } PrevTask;
 
+/* Not by way of the leaf, whose map may not decode. */
 static void
 read_prev(void *arg)
 {
 	PrevTask   *task = arg;
-	ProvLeafRef ref;
+	pv_tree    *tree = prov_log_tree(task->s->v->prev_log);
 
-	task->found = prov_log_leaf(task->s->v->prev_log, task->leaf, &ref);
-	if (task->found)
-		task->hash = ref.hash;
+	task->found = tree->read(tree->arg, 0, (uint64) task->leaf, 1, &task->hash) == PV_OK;
 }
 
 /* Stored hash of an earlier leaf. */
@@ -96,6 +95,12 @@ stored_hash(LogScan *s, int64 leaf, pv_hash *out)
 {
 	PrevTask	task = {.s = s, .leaf = leaf};
 
+	if (s->piece != NULL && leaf >= s->shared->ring_from && leaf < s->shared->ring_to)
+	{
+		*out = ((pv_hash *) SHARED_AT(s->shared, s->shared->ring))[leaf % s->shared->ring_size];
+		if (!pv_hash_is_zero(out))
+			return true;
+	}
 	if (leaf >= s->ring_begin && leaf < s->ring_end && leaf >= s->ring_end - s->ring_size)
 	{
 		*out = s->ring[leaf % s->ring_size];
@@ -168,10 +173,26 @@ check_predecessor(LogScan *s, const LeafItem *item)
 	int64		prev = item->ref.prev_leaf;
 
 	Assert(prev < item->ref.leaf);
-	if (prev >= 0 && s->o->roots && bitmap_test_and_set(s->predecessors, prev))
+	if (prev < 0 || !s->o->roots || item->ref.leaf < s->noted)
+		return;
+	if (s->piece != NULL)
+		s->piece->prevs[s->piece->nprevs++] = prev;
+	else if (bitmap_test_and_set(s->predecessors, prev))
 		verify_finding(s->v, "predecessor_reused", SEV_ERROR, psprintf("leaf " INT64_FORMAT, item->ref.leaf),
 					   item->ref.seq, item->ref.leaf,
 					   "Leaf " INT64_FORMAT " is the predecessor of another leaf already: the row chain forks.", prev);
+}
+
+static void
+check_sealed(LogScan *s, const LeafItem *item)
+{
+	if (!item->have || !s->o->roots || s->o->since_size > 0 || item->ref.leaf < s->noted)
+		return;
+	if (s->piece != NULL)
+		s->piece->seqs[s->piece->nseqs++] = item->ref.seq;
+	else if (bitmap_test_and_set(s->sealed, item->ref.seq))
+		verify_finding(s->v, "sealed_twice", SEV_ERROR, psprintf("entry " INT64_FORMAT, item->ref.seq),
+					   item->ref.seq, item->ref.leaf, "The entry has two places in the log.");
 }
 
 typedef struct ImageTask
@@ -223,7 +244,7 @@ check_entry(LogScan *s, LeafItem *item, bool has_prev, pv_hash *right)
 
 	if (s->o->images)
 		image = verify_image(v, entry, leaf, NULL, true, &given);
-	else if (!matches)
+	else if (!matches && s->piece == NULL)
 	{
 		/* only to tell an edited commitment from the rest */
 		ImageTask	full = {v, *item};
@@ -235,6 +256,12 @@ check_entry(LogScan *s, LeafItem *item, bool has_prev, pv_hash *right)
 		matches = false;
 
 	*right = item->ref.hash;
+	if (s->piece != NULL && (!matches || image == IMAGE_OTHER || v->unsound))
+	{
+		s->piece->bad = true;
+		v->unsound = false;
+		return;
+	}
 	if (matches)
 	{
 		if (image == IMAGE_OTHER)
@@ -270,8 +297,8 @@ check_entry(LogScan *s, LeafItem *item, bool has_prev, pv_hash *right)
 	}
 }
 
-static void
-check_leaf(LogScan *s, LeafItem *item)
+void
+log_scan_leaf(LogScan *s, LeafItem *item)
 {
 	Verify	   *v = s->v;
 	int64		leaf = item->ref.leaf;
@@ -279,11 +306,15 @@ check_leaf(LogScan *s, LeafItem *item)
 	bool		has_prev = ours && item->ref.prev_leaf >= 0;
 	pv_hash		right = item->ref.hash;
 
-	if (item->have && s->o->roots && s->o->since_size == 0 && bitmap_test_and_set(s->sealed, item->ref.seq))
-		verify_finding(v, "sealed_twice", SEV_ERROR, psprintf("entry " INT64_FORMAT, item->ref.seq),
-					   item->ref.seq, leaf, "The entry has two places in the log.");
+	check_sealed(s, item);
 	if (ours)
 		check_predecessor(s, item);
+	if (s->piece != NULL)
+	{
+		s->piece->hashes[leaf - s->piece->from] = item->ref.hash;
+		if (s->piece->bad || v->findings > 0)
+			return;				/* the leader will say what else there is */
+	}
 	if (!item->have)
 	{
 		if (!item->unreadable && (s->o->roots || s->o->piece))
@@ -300,6 +331,8 @@ check_leaf(LogScan *s, LeafItem *item)
 		verify_finding(v, "map_differs", SEV_ERROR, psprintf("entry " INT64_FORMAT, item->ref.seq), item->ref.seq, leaf,
 					   "The map from entries to leaves does not lead to this leaf.");
 
+	if (s->piece != NULL)
+		return;
 	remember_hash(s, leaf, &item->ref.hash, &right);
 	if (s->o->roots)
 		roots_add(s, leaf, &item->ref.hash, &right);
@@ -307,24 +340,41 @@ check_leaf(LogScan *s, LeafItem *item)
 
 /* ---- the pass ---- */
 
-static void
-begin(LogScan *s, Verify *v, const LogScanOptions *o)
+void
+log_scan_begin(LogScan *s, Verify *v, const LogScanOptions *o, VerifyShared *shared)
 {
 	HASHCTL		ctl = {0};
 
 	s->v = v;
 	s->o = o;
-	s->ring_size = Max((int64) maintenance_work_mem * 1024 / (int64) sizeof(pv_hash), 1024);
-	s->ring_size = Min(s->ring_size, Max((o->until > 0 ? o->until - o->since_size : v->log_size) + 1, 1024));
-	s->ring = MemoryContextAllocHuge(v->cxt, s->ring_size * sizeof(pv_hash));
-	s->ring_begin = s->ring_end = o->since_size;
+	s->shared = shared;
 	ctl.keysize = sizeof(int64);
 	ctl.entrysize = sizeof(Override);
 	ctl.hcxt = v->cxt;
 	s->overrides = hash_create("provenance verification, hashes", 64, &ctl, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
-	s->sealed = bitmap_create(v->cxt);
-	s->predecessors = bitmap_create(v->cxt);
 	s->log_size = v->log_size;
+}
+
+/* What only the leader needs; good: the pieces that participants found good, if they looked. */
+static void
+begin(LogScan *s, Verify *v, const LogScanOptions *o, const bool *good)
+{
+	log_scan_begin(s, v, o, good != NULL ? v->parallel->shared : NULL);
+	s->ring_size = Max((int64) maintenance_work_mem * 1024 / (int64) sizeof(pv_hash), 1024);
+	s->ring_size = Min(s->ring_size, Max((o->until > 0 ? o->until - o->since_size : v->log_size) + 1, 1024));
+	s->ring = MemoryContextAllocHuge(v->cxt, s->ring_size * sizeof(pv_hash));
+	s->ring_begin = s->ring_end = o->since_size;
+	if (good != NULL)
+	{
+		s->noted = v->log_size;
+		s->sealed = bitmap_attach(v->cxt, SHARED_AT(s->shared, s->shared->seqs), s->shared->nseqs);
+		s->predecessors = bitmap_attach(v->cxt, SHARED_AT(s->shared, s->shared->predecessors), s->shared->log_size);
+	}
+	else
+	{
+		s->sealed = bitmap_create(v->cxt);
+		s->predecessors = bitmap_create(v->cxt);
+	}
 }
 
 static void
@@ -334,27 +384,59 @@ report_gap(Verify *v, int64 from, int64 to)
 				   INT64_FORMAT " leaves from this one on are missing.", to - from);
 }
 
+static void
+gap(LogScan *s, int64 from, int64 to)
+{
+	if (s->o->roots)
+		roots_gap(s, from, to);
+	s->ring_begin = to;
+}
+
 void
 verify_log_scan(Verify *v, const LogScanOptions *o)
 {
 	LogScan    *s = palloc0(sizeof(LogScan));
 	LeafBatch  *batch = palloc(sizeof(LeafBatch));
-	int64		next = o->since_size;
+	int64		next = o->since_size;	/* the leaf that is due */
+	int64		pos = o->since_size;	/* and that to read; greater where some are missing */
+	bool	   *good;
 
-	begin(s, v, o);
+	if (o->until == 0)
+		verify_progress_begin(v, "leaves", v->log_size);
+	good = verify_log_parallel(v, o);
+	begin(s, v, o, good);
 	if (o->roots && !roots_begin(s))
 		return;
 	if (o->until == 0)
-		verify_progress_begin(v, "leaves", s->log_size);
+		verify_progress_begin(v, "leaves", v->log_size);
+	batch->failures = 0;
 	batch->want_image = o->images;
 	batch->want_map = o->roots;
 	while (o->until == 0 || next < o->until)
 	{
+		int64		piece = pos / PIECE_LEAVES;
 		int			i;
 
-		verify_read_batch(v, next, batch);
+		/* the same pieces whether there are participants or not: the same findings */
+		batch->until = o->until == 0 && pos < v->log_size ? Min((piece + 1) * PIECE_LEAVES, v->log_size) : 0;
+		if (good != NULL && batch->until > 0 && good[piece - o->since_size / PIECE_LEAVES] &&
+			pos == Max(piece * PIECE_LEAVES, o->since_size))
+		{
+			if (pos > next)
+				gap(s, next, pos);
+			if (o->roots)
+				roots_add_good(s, pos, batch->until);
+			next = pos = s->ring_begin = s->ring_end = batch->until;
+			continue;
+		}
+		verify_read_batch(v, pos, batch);
 		if (batch->n == 0)
-			break;
+		{
+			if (batch->end)
+				break;
+			pos = Max(batch->until, batch->next);
+			continue;
+		}
 		if (o->until > 0 && batch->first + batch->n > o->until)
 			batch->n = (int) Max(o->until - batch->first, 0);
 		if (batch->first > next)
@@ -369,12 +451,12 @@ verify_log_scan(Verify *v, const LogScanOptions *o)
 		{
 			MemoryContext old = MemoryContextSwitchTo(v->tmp);
 
-			check_leaf(s, &batch->items[i]);
+			log_scan_leaf(s, &batch->items[i]);
 			MemoryContextSwitchTo(old);
 			if (i % 32 == 31)
 				CHECK_FOR_INTERRUPTS();
 		}
-		next = batch->first + batch->n;
+		next = pos = batch->first + batch->n;
 		MemoryContextReset(v->tmp);
 		if (o->until == 0)
 			verify_progress(v, next);

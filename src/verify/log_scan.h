@@ -5,7 +5,7 @@
 #ifndef PROV_LOG_SCAN_H
 #define PROV_LOG_SCAN_H
 
-#include "verify/verify.h"
+#include "verify/parallel.h"
 
 /* A leaf whose entry does not give its stored hash. */
 typedef struct Pending
@@ -15,6 +15,18 @@ typedef struct Pending
 	pv_hash		computed;
 	bool		tile;			/* decided: the stored hash was changed */
 } Pending;
+
+/* A piece of the log that a participant looks at: what it hands over. */
+typedef struct LeafPiece
+{
+	int64		from;			/* first leaf */
+	bool		bad;			/* there is something to say of it */
+	int			nseqs;
+	int			nprevs;
+	int64		seqs[PIECE_LEAVES];	/* sealed */
+	int64		prevs[PIECE_LEAVES];	/* predecessors */
+	pv_hash		hashes[PIECE_LEAVES];	/* as stored */
+} LeafPiece;
 
 typedef struct LogScan
 {
@@ -31,6 +43,10 @@ typedef struct LogScan
 
 	Bitmap	   *sealed;			/* seqs */
 	Bitmap	   *predecessors;	/* leaves */
+	int64		noted;			/* leaves before this one are in both already */
+
+	VerifyShared *shared;		/* NULL: one process */
+	LeafPiece  *piece;			/* of a participant; NULL: the leader reads alone */
 
 	Pending    *pending;
 	int64		npending;
@@ -51,8 +67,13 @@ typedef struct LogScan
 extern void log_scan_settle(LogScan *s, bool tile);
 extern void log_scan_report(LogScan *s);
 
+/* Without a ring, for a participant; and one leaf of its piece. */
+extern void log_scan_begin(LogScan *s, Verify *v, const LogScanOptions *o, VerifyShared *shared);
+extern void log_scan_leaf(LogScan *s, LeafItem *item);
+
 extern bool roots_begin(LogScan *s);	/* false: nothing to scan */
 extern void roots_add(LogScan *s, int64 leaf, const pv_hash *stored, const pv_hash *computed);
+extern void roots_add_good(LogScan *s, int64 from, int64 until);	/* leaves of good pieces */
 extern void roots_gap(LogScan *s, int64 from, int64 to);
 extern void roots_end(LogScan *s, int64 size);
 

@@ -255,24 +255,39 @@ frontier_at(LogScan *s, int64 size)
 	return verify_try(s->v, load_frontier, &task) && task.status == PV_OK;
 }
 
+/* After a gap, where the stored tree has a frontier again: where a tile begins. */
+static bool
+mend(LogScan *s, int64 leaf)
+{
+	if (leaf % PV_TILE_WIDTH != 0 || !frontier_at(s, leaf))
+		return false;
+	s->broken = false;
+	s->split = false;
+	s->good = s->stored;
+	while (s->next_checkpoint < s->ncheckpoints && s->checkpoints[s->next_checkpoint].size < leaf)
+		s->next_checkpoint++;
+	check_roots(s);
+	return true;
+}
+
+/* The frontiers have grown. */
+static void
+check_growth(LogScan *s, const Emitted *a, const Emitted *b)
+{
+	if (a->n > 0)
+		check_nodes(s, a, s->split ? b : a);
+	if (s->next_checkpoint < s->ncheckpoints && s->checkpoints[s->next_checkpoint].size <= (int64) s->stored.size)
+		check_roots(s);
+}
+
 void
 roots_add(LogScan *s, int64 leaf, const pv_hash *stored, const pv_hash *computed)
 {
 	Emitted		a;
 	Emitted		b;
 
-	if (s->broken)
-	{
-		/* the stored tree has a frontier where a tile begins */
-		if (leaf % PV_TILE_WIDTH != 0 || !frontier_at(s, leaf))
-			return;
-		s->broken = false;
-		s->split = false;
-		s->good = s->stored;
-		while (s->next_checkpoint < s->ncheckpoints && s->checkpoints[s->next_checkpoint].size < leaf)
-			s->next_checkpoint++;
-		check_roots(s);
-	}
+	if (s->broken && !mend(s, leaf))
+		return;
 	if (!s->split && !pv_hash_equal(stored, computed))
 	{
 		s->computed = s->stored;
@@ -282,10 +297,77 @@ roots_add(LogScan *s, int64 leaf, const pv_hash *stored, const pv_hash *computed
 	prov_check(pv_frontier_append(&s->stored, prov_hasher(), stored, emit, &a));
 	if (s->split)
 		prov_check(pv_frontier_append(&s->computed, prov_hasher(), computed, emit, &b));
-	if (a.n > 0)
-		check_nodes(s, &a, s->split ? &b : &a);
-	if (s->next_checkpoint < s->ncheckpoints && s->checkpoints[s->next_checkpoint].size <= (int64) s->stored.size)
-		check_roots(s);
+	check_growth(s, &a, &b);
+}
+
+static void
+add_tile(LogScan *s, int64 leaf, const pv_hash *root)
+{
+	Emitted		a;
+	Emitted		b;
+
+	if (s->broken && !mend(s, leaf))
+		return;
+	a.n = b.n = 0;
+	prov_check(pv_frontier_append_tile(&s->stored, prov_hasher(), root, emit, &a));
+	if (s->split)
+		prov_check(pv_frontier_append_tile(&s->computed, prov_hasher(), root, emit, &b));
+	check_growth(s, &a, &b);
+}
+
+typedef struct HashesTask
+{
+	LogScan    *s;
+	int64		first;
+	int			n;
+	pv_status	status;
+	pv_hash		hashes[PV_TILE_WIDTH];
+} HashesTask;
+
+static void
+read_hashes(void *arg)
+{
+	HashesTask *task = arg;
+	pv_tree    *tree = prov_log_tree(task->s->v->prev_log);
+
+	task->status = tree->read(tree->arg, 0, (uint64) task->first, (unsigned) task->n, task->hashes);
+}
+
+/*
+ * Leaves that participants found good: by the roots of their tiles, but leaf by
+ * leaf where a checkpoint ends within a tile, and at either end.
+ */
+void
+roots_add_good(LogScan *s, int64 from, int64 until)
+{
+	const pv_hash *tiles = SHARED_AT(s->shared, s->shared->tiles);
+	int64		end;
+	int64		leaf;
+
+	for (leaf = from; leaf < until; leaf = end)
+	{
+		HashesTask	task = {.s = s, .first = leaf};
+		int64		checkpoint = s->next_checkpoint < s->ncheckpoints ? s->checkpoints[s->next_checkpoint].size : PG_INT64_MAX;
+		int			i;
+
+		CHECK_FOR_INTERRUPTS();
+		end = Min((leaf / PV_TILE_WIDTH + 1) * PV_TILE_WIDTH, until);
+		if (end - leaf == PV_TILE_WIDTH && (checkpoint <= leaf || checkpoint >= end))
+		{
+			add_tile(s, leaf, &tiles[leaf / PV_TILE_WIDTH]);
+			continue;
+		}
+		task.n = (int) (end - leaf);
+		if (!verify_try(s->v, read_hashes, &task) || task.status != PV_OK)
+		{
+			verify_finding(s->v, "unreadable", SEV_ERROR, psprintf("leaf " INT64_FORMAT, leaf), -1, leaf,
+						   "The hashes of leaves cannot be read a second time.");
+			s->broken = true;
+			continue;
+		}
+		for (i = 0; i < task.n; i++)
+			roots_add(s, leaf + i, &task.hashes[i], &task.hashes[i]);
+	}
 }
 
 void

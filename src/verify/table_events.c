@@ -19,13 +19,18 @@
 #include "types/types.h"
 #include "verify/table_events.h"
 
+bool
+table_events_kind(int op)
+{
+	return op == PV_OP_TRUNCATE || op == PV_OP_TAG || op == PV_OP_UNTAG || op == PV_OP_ERASE || op == PV_OP_SCHEMA;
+}
+
 void
 table_events_add(Verify *v, TableEvents *e, const ChainItem *item)
 {
 	TableEvent *event;
 
-	if (item->op != PV_OP_TRUNCATE && item->op != PV_OP_TAG && item->op != PV_OP_UNTAG &&
-		item->op != PV_OP_ERASE && item->op != PV_OP_SCHEMA)
+	if (!table_events_kind(item->op))
 		return;
 	if (e->n == e->cap)
 	{

@@ -22,6 +22,8 @@ typedef struct TableEvents
 	int64		cap;
 } TableEvents;
 
+extern bool table_events_kind(int op);	/* is it of such an event? */
+
 /* Notes the entry if it is such an event. */
 extern void table_events_add(Verify *v, TableEvents *e, const ChainItem *item);
 extern void table_events_sort(TableEvents *e);

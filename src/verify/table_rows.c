@@ -20,6 +20,7 @@
 #include "catalog/pg_inherits.h"
 #include "executor/tuptable.h"
 #include "miscadmin.h"
+#include "optimizer/paths.h"
 #include "storage/bufmgr.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -29,7 +30,7 @@
 #include "compat.h"
 #include "ledger/row_image.h"
 #include "types/types.h"
-#include "verify/verify.h"
+#include "verify/parallel.h"
 
 #define CHUNK_BLOCKS 128
 
@@ -45,8 +46,7 @@ struct TableRows
 {
 	Verify	   *v;
 	TableState *state;
-	void		(*put) (void *arg, const TableRow *row);
-	void	   *put_arg;
+	ChainSort  *chains;			/* whom rows are handed to */
 	int			nparts;			/* relations with storage */
 	Part	   *parts;
 	ProvLayout *root;			/* of the table itself */
@@ -169,13 +169,19 @@ scan_blocks(ScanTask *task, BlockNumber first, BlockNumber last)
 	if (!verify_try(task->rows->v, scan_chunk, task))
 		return false;
 	for (i = 0; i < task->nfound; i++)
-		task->rows->put(task->rows->put_arg, &task->found[i]);
+		chain_add_row(task->rows->chains, &task->found[i]);
 	return true;
 }
 
-/* Reads all rows of a relation; false if some could not be. */
+static int64
+pieces_of(const Part *part)
+{
+	return ((int64) part->nblocks + CHUNK_BLOCKS - 1) / CHUNK_BLOCKS;
+}
+
+/* Reads all rows of a relation but those of good pieces; false if some could not be. */
 static bool
-scan_part(TableRows *rows, Part *part, int64 *done)
+scan_part(TableRows *rows, Part *part, const bool *good, int64 *done)
 {
 	Verify	   *v = rows->v;
 	ScanTask	task = {.rows = rows, .part = part};
@@ -189,7 +195,7 @@ scan_part(TableRows *rows, Part *part, int64 *done)
 		BlockNumber last = Min(part->nblocks - 1, block + CHUNK_BLOCKS - 1);
 		BlockNumber b;
 
-		if (!scan_blocks(&task, block, last))
+		if (!(good != NULL && good[block / CHUNK_BLOCKS]) && !scan_blocks(&task, block, last))
 			for (b = block; b <= last; b++)
 				if (!scan_blocks(&task, b, b))
 				{
@@ -205,6 +211,72 @@ scan_part(TableRows *rows, Part *part, int64 *done)
 	MemoryContextDelete(task.chunk);
 	MemoryContextDelete(task.row);
 	return complete;
+}
+
+/* ---- by several processes ---- */
+
+typedef struct PartInfo
+{
+	Oid			relid;
+	BlockNumber nblocks;
+} PartInfo;
+
+void
+verify_work_rows(Participant *p)
+{
+	Verify	   *v = p->v;
+	PartInfo   *info = p->extra;
+	TableRows  *rows = table_rows_open(v, table_state(v, p->work->table_id));
+	ScanTask	task = {.rows = rows};
+	uint64		number;
+
+	if (rows == NULL)
+		return;
+	rows->chains = chain_begin(v);
+	task.chunk = AllocSetContextCreate(v->cxt, "provenance verification, rows", ALLOCSET_DEFAULT_SIZES);
+	task.row = AllocSetContextCreate(v->cxt, "provenance verification, row", ALLOCSET_DEFAULT_SIZES);
+	while (verify_next_piece(p, &number))
+	{
+		int64		first = (int64) number * CHUNK_BLOCKS;
+		int			i;
+		int			k;
+
+		for (i = 0; first >= pieces_of(&(Part) {.nblocks = info[i].nblocks}) * CHUNK_BLOCKS; i++)
+			first -= pieces_of(&(Part) {.nblocks = info[i].nblocks}) * CHUNK_BLOCKS;
+		task.part = NULL;
+		for (k = 0; k < rows->nparts; k++)
+			if (rows->parts[k].relid == info[i].relid)
+				task.part = &rows->parts[k];
+		p->good[number] = task.part != NULL &&
+			scan_blocks(&task, (BlockNumber) first, (BlockNumber) Min(first + CHUNK_BLOCKS, info[i].nblocks) - 1);
+	}
+	chain_export(rows->chains);
+}
+
+/* Which pieces of CHUNK_BLOCKS, of all relations, participants have read; NULL: none. */
+static bool *
+scan_in_parallel(TableRows *rows, int64 total)
+{
+	Verify	   *v = rows->v;
+	VerifyWork	work = {.kind = WORK_ROWS, .table_id = rows->state->table_id};
+	PartInfo   *info;
+	bool	   *good;
+	int			i;
+
+	if (v->parallel == NULL || total == 0 || total < min_parallel_table_scan_size || !table_rows_plain(rows))
+		return NULL;
+	info = MemoryContextAllocZero(v->cxt, sizeof(PartInfo) * (rows->nparts + 1));
+	for (i = 0; i < rows->nparts; i++)
+	{
+		info[i].relid = rows->parts[i].relid;
+		info[i].nblocks = rows->parts[i].nblocks;
+		work.npieces += pieces_of(&rows->parts[i]);
+	}
+	good = MemoryContextAllocZero(v->cxt, work.npieces);
+	if (!verify_launch(v, &work, info, sizeof(PartInfo) * rows->nparts, good))
+		memset(good, 0, work.npieces);
+	pfree(info);
+	return good;
 }
 
 typedef struct ShapeTask
@@ -266,25 +338,45 @@ table_rows_open(Verify *v, TableState *state)
 }
 
 TableRows *
-table_rows_begin(Verify *v, TableState *state, void (*put) (void *arg, const TableRow *row), void *arg, bool *complete)
+table_rows_begin(Verify *v, TableState *state, ChainSort *chains, bool *complete)
 {
 	TableRows  *rows = table_rows_open(v, state);
 	int64		done = 0;
 	int64		total = 0;
+	int64		piece = 0;
+	bool	   *good;
 	int			i;
 
 	*complete = false;
 	if (rows == NULL)
 		return NULL;
-	rows->put = put;
-	rows->put_arg = arg;
+	rows->chains = chains;
 	*complete = true;
 	for (i = 0; i < rows->nparts; i++)
 		total += rows->parts[i].nblocks;
 	verify_progress_begin_of(v, "blocks", state->name, total);
+	good = scan_in_parallel(rows, total);
 	for (i = 0; i < rows->nparts; i++)
-		*complete &= scan_part(rows, &rows->parts[i], &done);
+	{
+		*complete &= scan_part(rows, &rows->parts[i], good != NULL ? good + piece : NULL, &done);
+		piece += pieces_of(&rows->parts[i]);
+	}
 	return rows;
+}
+
+bool
+table_rows_plain(const TableRows *rows)
+{
+	int			needs = rows->root->needs;
+	int			types = rows->root->ntypes;
+	int			i;
+
+	for (i = 0; i < rows->nparts; i++)
+	{
+		needs |= rows->parts[i].layout->needs;
+		types += rows->parts[i].layout->ntypes;
+	}
+	return (needs & (PROV_NEEDS_GUC | PROV_NEEDS_OWNER)) == 0 && types == 0;
 }
 
 int64

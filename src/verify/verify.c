@@ -164,8 +164,10 @@ provenance_verify_table(PG_FUNCTION_ARGS)
 
 	if (state != NULL)
 	{
-		LogScanOptions options = {.images = true, .table_id = state->table_id, .chains = chain_begin(v)};
+		LogScanOptions options = {.images = true, .table_id = state->table_id};
 
+		verify_parallel_begin(v);
+		options.chains = chain_begin(v);
 		verify_log_scan(v, &options);
 		chain_add_unsealed(options.chains, false, state->table_id);
 		chain_check(options.chains, false, state->table_id);
@@ -184,6 +186,7 @@ provenance_verify_log(PG_FUNCTION_ARGS)
 	if (v->usable)
 	{
 		verify_identity(v);
+		verify_parallel_begin(v);
 		verify_log_scan(v, &options);
 	}
 	verify_end(v);
@@ -221,8 +224,10 @@ static void
 verify_everything(Verify *v, int64 since_size)
 {
 	LogScanOptions log = {.roots = true, .all_tables = true, .since_size = since_size};
-	ChainSort  *chains = chain_begin(v);
+	ChainSort  *chains;
 
+	verify_parallel_begin(v);
+	chains = chain_begin(v);
 	if (since_size == 0)
 	{
 		log.images = true;

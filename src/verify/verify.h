@@ -40,6 +40,11 @@ typedef struct Verify
 	bool		usable;			/* the ledger's tables are what they are taken for */
 	ProvIdentity *identity;		/* NULL: none, or not readable (then there is a finding) */
 	int64		findings;
+	bool		quiet;			/* findings are counted, and not made */
+	bool		unsound;		/* since it was reset: an image stands under a shape or context that is not sound */
+	bool		dispensable;	/* what is tried is not needed: running out of something is no error */
+	struct VerifyParallel *parallel;	/* NULL: one process */
+	struct Participant *participant;	/* whose Verify this is; NULL: of the call */
 
 	/* caches: shape id -> ShapeState, context id -> ContextState */
 	HTAB	   *shapes;
@@ -153,6 +158,7 @@ extern bool verify_ledger_usable(Verify *v);
 
 typedef struct Bitmap Bitmap;
 extern Bitmap *bitmap_create(MemoryContext cxt);
+extern Bitmap *bitmap_attach(MemoryContext cxt, void *words, int64 nbits);	/* shared, all zero at first */
 extern void bitmap_destroy(Bitmap *b);
 extern bool bitmap_test_and_set(Bitmap *b, int64 bit);	/* what it was before */
 extern bool bitmap_test(Bitmap *b, int64 bit);
@@ -169,11 +175,16 @@ typedef struct LeafItem
 } LeafItem;
 
 #define BATCH_LEAVES 256
+#define VERIFY_TMP_SIZES (256 * 1024), (256 * 1024), ALLOCSET_DEFAULT_MAXSIZE	/* as much as a batch needs is kept */
 
 typedef struct LeafBatch
 {
 	bool		want_image;
 	bool		want_map;
+	int64		until;			/* no leaf from here on; 0: none */
+	int64		next;			/* n 0: where to go on, unless end */
+	bool		end;			/* there are no more */
+	int			failures;		/* runs in a row that could not be read; 0 at first */
 	int64		first;			/* leaf of items[0]; items are consecutive */
 	int			n;				/* 0: the end of the log */
 	LeafItem	items[BATCH_LEAVES + PROV_RUN_MAX];
@@ -206,6 +217,10 @@ typedef struct LogKeys LogKeys;
 extern LogKeys *verify_log_keys(Verify *v);
 extern void verify_checkpoint_row(Verify *v, LogKeys *keys, int32 incarnation, int64 size);
 
+/* ---- parallel.c: from here on by several processes, if that is worth while and allowed ---- */
+extern void verify_parallel_begin(Verify *v);
+extern void verify_parallel_end(Verify *v);
+
 /* ---- cosignatures.c: are those of witnesses, of a size on, good? ---- */
 extern void verify_cosignatures(Verify *v, int64 since_size);
 extern void verify_cosignature_at(Verify *v, const ItemPointerData *tid);
@@ -222,6 +237,14 @@ extern void chain_add_unsealed(ChainSort *c, bool all, int32 table_id);
 
 /* Checks the chains and tables of all that was added, then frees the sort. */
 extern void chain_check(ChainSort *c, bool all, int32 only_table);
+
+/* Of participants: what is added is held until it is known whether it counts; all that does is for the leader to read. */
+extern void chain_hold(ChainSort *c, int max);
+extern void chain_release(ChainSort *c, bool counts);
+extern void chain_export(ChainSort *c);
+
+/* What participants have exported does not count. */
+extern void chain_forget(Verify *v);
 
 /* ---- log_scan.c ---- */
 
@@ -258,6 +281,8 @@ typedef struct TableRow
 
 typedef struct TableRows TableRows;
 
+extern void chain_add_row(ChainSort *c, const TableRow *row);
+
 /* A tagged table as it is in the catalog. */
 typedef struct TableState
 {
@@ -279,8 +304,10 @@ extern TableRows *table_rows_open(Verify *v, TableState *state);
 extern struct ProvLayout *table_rows_layout(TableRows *rows, Oid *owner);
 
 /* Opens it and hands over its rows; NULL if that is not possible (findings made). *complete: all of them. */
-extern TableRows *table_rows_begin(Verify *v, TableState *state, void (*put) (void *arg, const TableRow *row), void *arg,
-								   bool *complete);
+extern TableRows *table_rows_begin(Verify *v, TableState *state, ChainSort *chains, bool *complete);
+
+/* False if reading its rows runs code of users, or sets settings. */
+extern bool table_rows_plain(const TableRows *rows);
 
 /* Number of blocks, and the rows of one of them (palloc'd). False if it cannot be read (finding made). */
 extern int64 table_rows_blocks(TableRows *rows);
