@@ -137,7 +137,7 @@ verify_launch(Verify *v, VerifyWork *work, void *extra, Size extra_len, bool *go
 		return false;
 	PushActiveSnapshot(v->snapshot);	/* which the workers get */
 	EnterParallelMode();
-	pcxt = CreateParallelContext("provenance", "provenance_verify_worker",
+	pcxt = CreateParallelContext("$libdir/provenance", "provenance_verify_worker",
 								 (int) Min((uint64) par->nworkers, work->npieces));
 	shm_toc_estimate_chunk(&pcxt->estimator, sizeof(VerifyWork));
 	shm_toc_estimate_chunk(&pcxt->estimator, work->npieces);
