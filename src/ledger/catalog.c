@@ -354,6 +354,7 @@ check_columns(Relation rel)
 				 errdetail("Its columns are not those that the extension made.")));
 }
 
+/* Merged leaves have an index over a part of them, and a writer that knows it. */
 void
 prov_check_writable(ProvRel which, Relation rel)
 {
@@ -370,7 +371,8 @@ prov_check_writable(ProvRel which, Relation rel)
 		if (!HeapTupleIsValid(tup))
 			continue;
 		if (((Form_pg_index) GETSTRUCT(tup))->indisready &&
-			(!heap_attisnull(tup, Anum_pg_index_indexprs, NULL) || !heap_attisnull(tup, Anum_pg_index_indpred, NULL)))
+			(!heap_attisnull(tup, Anum_pg_index_indexprs, NULL) ||
+			 (which != PROV_MERGED_LEAF && !heap_attisnull(tup, Anum_pg_index_indpred, NULL))))
 			ereport(ERROR,
 					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 					 errmsg("cannot write ledger table \"%s\"", RelationGetRelationName(rel)),
