@@ -42,7 +42,7 @@ RESET client_min_messages;
 CREATE ROLE regress_guard;
 SET ROLE regress_guard;
 SELECT * FROM provenance.entry;	-- fails
-INSERT INTO provenance.head VALUES (gen_random_uuid(), 1, 1, repeat('0', 64)::provenance.hash);	-- fails
+INSERT INTO provenance.head VALUES (gen_random_uuid(), '');	-- fails
 UPDATE provenance.entry SET seq = seq + 1;	-- fails
 DELETE FROM provenance.entry;	-- fails
 TRUNCATE provenance.entry;	-- fails
@@ -60,7 +60,7 @@ TRUNCATE provenance.checkpoint_note, provenance.head CASCADE;	-- fails
 WITH d AS (DELETE FROM provenance.shape RETURNING 1) SELECT count(*) FROM d;	-- fails
 INSERT INTO provenance.tree_node VALUES (1, 0, repeat('0', 64)::provenance.hash)
 	ON CONFLICT (level, index) DO UPDATE SET hash = excluded.hash;	-- fails
-MERGE INTO provenance.head h USING (VALUES (1)) v (x) ON h.last_leaf = v.x WHEN MATCHED THEN DELETE;	-- fails
+MERGE INTO provenance.head h USING (VALUES (1)) v (x) ON length(h.heads) = v.x WHEN MATCHED THEN DELETE;	-- fails
 \set VERBOSITY sqlstate
 DELETE FROM provenance.log_key;	-- fails
 \set VERBOSITY default
@@ -107,7 +107,7 @@ SELECT provenance.setup(:'origin') AS vkey \gset
 CREATE TABLE t (id int PRIMARY KEY);
 SELECT provenance.tag('t');
 CREATE INDEX ON provenance.entry ((seq + 1));	-- fails
-CREATE INDEX CONCURRENTLY ON provenance.head (last_leaf) WHERE last_leaf > 0;	-- fails
+CREATE INDEX CONCURRENTLY ON provenance.head (from_row_id) WHERE length(heads) > 0;	-- fails
 ALTER TABLE provenance.context ADD COLUMN x int;	-- fails
 CREATE INDEX by_time ON provenance.entry (changed_at);
 INSERT INTO t VALUES (1), (2);

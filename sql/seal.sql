@@ -64,13 +64,13 @@ SELECT provenance.size(provenance.wait_sealed('0'));
 
 -- A head that was made NULL is an error that says so, of the worker too, until
 -- it is what it was.
-ALTER TABLE provenance.head ALTER leaf_hash DROP NOT NULL, DISABLE TRIGGER ALL;
-CREATE TEMP TABLE heads AS SELECT row_id, leaf_hash FROM provenance.head;
-UPDATE provenance.head SET leaf_hash = NULL;
+ALTER TABLE provenance.head ALTER heads DROP NOT NULL, DISABLE TRIGGER ALL;
+CREATE TEMP TABLE heads AS SELECT * FROM provenance.head;
+UPDATE provenance.head SET heads = NULL;
 UPDATE t SET v = 'after the heads';
 SELECT provenance.seal();	-- fails
-UPDATE provenance.head h SET leaf_hash = s.leaf_hash FROM heads s WHERE s.row_id = h.row_id;
-ALTER TABLE provenance.head ALTER leaf_hash SET NOT NULL, ENABLE TRIGGER ALL;
+UPDATE provenance.head h SET heads = s.heads FROM heads s WHERE s.from_row_id = h.from_row_id;
+ALTER TABLE provenance.head ALTER heads SET NOT NULL, ENABLE TRIGGER ALL;
 SELECT provenance.size(provenance.seal()) > 0 AS sealed;
 
 -- Whom it is granted.

@@ -64,7 +64,7 @@ INSERT INTO crm.deed VALUES
 	(13, 'map changed', $$UPDATE provenance.seq_block SET first_leaf = first_leaf + 1 WHERE block = (SELECT min(block) FROM provenance.seq_block)$$),
 	(14, 'hash of the tree put in', $$INSERT INTO provenance.tree_node VALUES (1, 77, sha256('x')::provenance.hash)$$),
 	(15, 'hash of the tree changed', $$UPDATE provenance.tree_node SET hash = sha256('x')::provenance.hash WHERE level = 1 AND index = 0$$),
-	(16, 'head changed', $$UPDATE provenance.head SET last_leaf = 1 WHERE row_id = (SELECT row_id FROM provenance.entry WHERE seq = 300)$$),
+	(16, 'head changed', $$UPDATE provenance.head SET heads = overlay(heads PLACING int8send(1) FROM position(uuid_send(row_id) IN heads) + 16) FROM provenance.entry WHERE seq = 300 AND position(uuid_send(row_id) IN heads) > 0$$),
 	(17, 'note changed', $$UPDATE provenance.checkpoint_note SET root = sha256('x')::provenance.hash WHERE size = (SELECT max(size) FROM provenance.checkpoint_note)$$),
 	(18, 'table gone from the registry', $$DELETE FROM provenance.registry WHERE table_name = 'price'$$),
 	(19, 'countersignature on no entry', $$INSERT INTO provenance.countersignature VALUES (999999, '\x00', now(), 'x', sha256('x')::provenance.hash, '\x00')$$);

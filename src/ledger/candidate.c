@@ -18,6 +18,7 @@
 #include "utils/hsearch.h"
 
 #include "ledger/candidate.h"
+#include "ledger/head_block.h"
 
 #define UNSEALED_PLACE (INT64CONST(1) << 62)
 
@@ -81,6 +82,7 @@ prov_candidates_load(ProvCandidates *c, Snapshot snapshot)
 	Table	   *table;
 	Row		   *row;
 	HeapTuple	tup;
+	ProvHead	head;
 
 	if (c->rows == NULL)
 		return;
@@ -98,11 +100,8 @@ prov_candidates_load(ProvCandidates *c, Snapshot snapshot)
 	while ((row = hash_seq_search(&seq)) != NULL)
 	{
 		CHECK_FOR_INTERRUPTS();
-		tup = prov_fetch1(PROV_HEAD, PointerGetDatum(row->row_id), snapshot);
-		if (!HeapTupleIsValid(tup))
-			continue;
-		row->last = prov_int64(tup, PROV_HEAD, A_HEAD_LAST_LEAF);
-		heap_freetuple(tup);
+		if (prov_head_fetch(row->row_id, snapshot, &head))
+			row->last = head.last_leaf;
 	}
 }
 

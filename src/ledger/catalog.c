@@ -65,7 +65,7 @@ static const RelDef rel_defs[PROV_NRELS] = {
 	[PROV_LEAF_RUN] = {"leaf_run", {A_RUN_FIRST, 0}},
 	[PROV_SEQ_BLOCK] = {"seq_block", {A_BLOCK_BLOCK, A_BLOCK_FIRST}},
 	[PROV_TREE_NODE] = {"tree_node", {A_NODE_LEVEL, A_NODE_INDEX}},
-	[PROV_HEAD] = {"head", {A_HEAD_ROW_ID, 0}},
+	[PROV_HEAD] = {"head", {A_HEAD_FROM, 0}},
 	[PROV_TABLE_HEAD] = {"table_head", {A_THEAD_TABLE, 0}},
 	[PROV_SEAL_STATE] = {"seal_state", {A_SEAL_ID, 0}},
 	[PROV_CHECKPOINT_NOTE] = {"checkpoint_note", {A_CP_INCARNATION, A_CP_SIZE}},
@@ -442,15 +442,16 @@ prov_key_init(ScanKey key, ProvRel rel, AttrNumber attno, StrategyNumber strateg
 		Oid			type;
 		RegProcedure eq,
 					ge,
-					lt;
+					lt,
+					le;
 	}			ops[] = {
-		{INT2OID, F_INT2EQ, F_INT2GE, F_INT2LT},
-		{INT4OID, F_INT4EQ, F_INT4GE, F_INT4LT},
-		{INT8OID, F_INT8EQ, F_INT8GE, F_INT8LT},
-		{XID8OID, F_XID8EQ, F_XID8GE, F_XID8LT},
-		{UUIDOID, F_UUID_EQ, F_UUID_GE, F_UUID_LT},
-		{BYTEAOID, F_BYTEAEQ, F_BYTEAGE, F_BYTEALT},
-		{TEXTOID, F_TEXTEQ, F_TEXT_GE, F_TEXT_LT},
+		{INT2OID, F_INT2EQ, F_INT2GE, F_INT2LT, F_INT2LE},
+		{INT4OID, F_INT4EQ, F_INT4GE, F_INT4LT, F_INT4LE},
+		{INT8OID, F_INT8EQ, F_INT8GE, F_INT8LT, F_INT8LE},
+		{XID8OID, F_XID8EQ, F_XID8GE, F_XID8LT, F_XID8LE},
+		{UUIDOID, F_UUID_EQ, F_UUID_GE, F_UUID_LT, F_UUID_LE},
+		{BYTEAOID, F_BYTEAEQ, F_BYTEAGE, F_BYTEALT, F_BYTEALE},
+		{TEXTOID, F_TEXTEQ, F_TEXT_GE, F_TEXT_LT, F_TEXT_LE},
 	};
 	Form_pg_attribute att = TupleDescAttr(prov_tupdesc(rel), attno - 1);
 	Oid			type = att->atttypid;
@@ -461,7 +462,8 @@ prov_key_init(ScanKey key, ProvRel rel, AttrNumber attno, StrategyNumber strateg
 		if (ops[i].type == type)
 		{
 			RegProcedure proc = strategy == BTEqualStrategyNumber ? ops[i].eq :
-				strategy == BTGreaterEqualStrategyNumber ? ops[i].ge : ops[i].lt;
+				strategy == BTGreaterEqualStrategyNumber ? ops[i].ge :
+				strategy == BTLessEqualStrategyNumber ? ops[i].le : ops[i].lt;
 
 			ScanKeyInit(key, attno, strategy, proc, value);
 			key->sk_collation = att->attcollation;	/* the index's, too */

@@ -67,7 +67,7 @@ enum { A_PHASE_TABLE = 1, A_PHASE_DATABASE, A_PHASE_SYSTEM, A_PHASE_RELID, A_PHA
 enum { A_RUN_FIRST = 1, A_RUN_COUNT, A_RUN_MAP, A_RUN_HASHES, N_RUN = 4 };
 enum { A_BLOCK_BLOCK = 1, A_BLOCK_FIRST, A_BLOCK_MAP, N_BLOCK = 3 };
 enum { A_NODE_LEVEL = 1, A_NODE_INDEX, A_NODE_HASH, N_NODE = 3 };
-enum { A_HEAD_ROW_ID = 1, A_HEAD_LAST_LEAF, A_HEAD_TABLE, A_HEAD_HASH, N_HEAD = 4 };
+enum { A_HEAD_FROM = 1, A_HEAD_HEADS, N_HEAD = 2 };
 enum { A_THEAD_TABLE = 1, A_THEAD_LAST_LEAF, A_THEAD_TRUNCATED, A_THEAD_ENTRIES, A_THEAD_HASH, A_THEAD_TAGGED, N_THEAD = 6 };
 enum { A_SEAL_ID = 1, A_SEAL_DATABASE, A_SEAL_SYSTEM, A_SEAL_SIZE, A_SEAL_FLOOR, A_SEAL_AT, A_SEAL_SNAPSHOT, N_SEAL = 7 };
 enum { A_CP_INCARNATION = 1, A_CP_SIZE, A_CP_SIGNED_AT, A_CP_ROOT, A_CP_NOTE, N_CP = 5 };
@@ -142,7 +142,7 @@ typedef struct ProvScan
 	Snapshot	snapshot;		/* registered */
 } ProvScan;
 
-/* Equal, greater-or-equal or less strategy of btree, by the column's type. */
+/* Equal, greater-or-equal, less or less-or-equal strategy of btree, by the column's type. */
 extern void prov_key_init(ScanKey key, ProvRel rel, AttrNumber attno, StrategyNumber strategy, Datum value);
 extern void prov_scan_begin(ProvScan *s, ProvRel rel, Oid index, Snapshot snapshot, int nkeys, ScanKey keys);
 extern void prov_scan_begin_ordered(ProvScan *s, ProvRel rel, Snapshot snapshot, int nkeys, ScanKey keys);

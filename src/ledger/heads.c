@@ -7,8 +7,10 @@
  * which there is one, writes them. During a batch they are held in memory and
  * written behind: a row that changes often is looked up and written once. Both
  * happen in the order of the key, so that the pages of the table of heads are
- * visited once each per pass, whatever the order of the changes. What is held
- * is bounded (MAX_HELD row heads, about 25 MB; tables are few and all held).
+ * visited once each per pass, whatever the order of the changes, and a row of
+ * that table, which has several heads (head_block.c), is read and written once.
+ * What is held is bounded (MAX_HELD row heads, about 20 MB; tables are few and
+ * all held).
  *
  * Reading uses SnapshotSelf, which sees what this transaction has written and
  * everything committed; with a single writer that is exact.
@@ -38,14 +40,29 @@
 
 #define MAX_HELD 200000
 
+/* Row heads are met in another order than they lie in: fetched so many ahead. */
+#define AHEAD 12
+#ifdef __GNUC__
+#define fetch_ahead(address) __builtin_prefetch((address), 1)
+#else
+#define fetch_ahead(address) ((void) 0)
+#endif
+
+/* 64 bytes. */
 typedef struct RowHead
 {
-	uint8		row_id[PV_ROW_ID_LEN];	/* hash key */
-	int32		table_id;
-	bool		dirty;
-	ItemPointerData tid;		/* of the stored row; invalid if there is none */
+	uint8		row_id[PV_ROW_ID_LEN];
 	ProvHead	head;
+	ItemPointerData block;		/* stored row that it belongs to; invalid if the table has none for it */
+	bool		dirty;
 } RowHead;
+
+/* A place in the hash table of row heads; linear probing. */
+typedef struct Slot
+{
+	uint32		tag;
+	uint32		n;				/* number in rows, from 1 on; 0: free */
+} Slot;
 
 typedef struct TableHead
 {
@@ -61,9 +78,11 @@ typedef struct TableHead
 
 struct ProvHeads
 {
-	MemoryContext context;		/* of the row heads */
 	uint8		row_key[PV_ROW_KEY_LEN];
-	HTAB	   *rows;
+	RowHead    *rows;			/* in the order in which the log met them */
+	int			nrows;
+	int			rows_cap;
+	Slot	   *slots;			/* twice rows_cap */
 	HTAB	   *tables;
 	ProvWriter	row_writer;
 	ProvWriter	table_writer;
@@ -103,27 +122,75 @@ sorted(RowHead *row)
 	return s;
 }
 
-/* A row identity is a keyed hash already. */
-static uint32
-hash_row_id(const void *key, Size keysize)
-{
-	uint32		h;
+/* ---- what is held ---- */
 
-	memcpy(&h, key, sizeof(h));
-	return h;
+/* Where the search for a row identity begins. */
+static inline Slot *
+slot_of(const ProvHeads *heads, const uint8 row_id[PV_ROW_ID_LEN])
+{
+	uint32		i;
+
+	memcpy(&i, row_id + 8, sizeof(i));
+	return &heads->slots[i & ((uint32) heads->rows_cap * 2 - 1)];
 }
 
-static void
-make_row_table(ProvHeads *heads)
+/*
+ * The row head of that identity, or a new one of number nrows, which the caller
+ * fills. A row identity is a keyed hash already: the sort goes by its first
+ * bytes, this by others.
+ */
+static RowHead *
+find_row(ProvHeads *heads, const uint8 row_id[PV_ROW_ID_LEN], bool *found)
 {
-	HASHCTL		ctl = {0};
+	uint32		mask = (uint32) heads->rows_cap * 2 - 1;
+	uint32		i = slot_of(heads, row_id) - heads->slots;
+	uint32		tag;
 
-	heads->context = AllocSetContextCreate(CurrentMemoryContext, "provenance heads", ALLOCSET_DEFAULT_SIZES);
-	ctl.keysize = PV_ROW_ID_LEN;
-	ctl.entrysize = sizeof(RowHead);
-	ctl.hash = hash_row_id;
-	ctl.hcxt = heads->context;
-	heads->rows = hash_create("provenance heads", 16384, &ctl, HASH_ELEM | HASH_FUNCTION | HASH_CONTEXT);
+	memcpy(&tag, row_id + 12, sizeof(tag));
+	for (; heads->slots[i].n != 0; i = (i + 1) & mask)
+	{
+		RowHead    *r = &heads->rows[heads->slots[i].n - 1];
+
+		if (heads->slots[i].tag == tag && memcmp(r->row_id, row_id, PV_ROW_ID_LEN) == 0)
+		{
+			*found = true;
+			return r;
+		}
+	}
+	heads->slots[i].tag = tag;
+	heads->slots[i].n = ++heads->nrows;
+	*found = false;
+	return &heads->rows[heads->nrows - 1];
+}
+
+/* Room for so many row heads in all. */
+static void
+make_room(ProvHeads *heads, int n)
+{
+	uint32		mask;
+	int			k;
+
+	if (n <= heads->rows_cap)
+		return;
+	heads->rows_cap = Max(heads->rows_cap, 1024);
+	while (heads->rows_cap < n)
+		heads->rows_cap *= 2;
+	heads->rows = heads->rows == NULL ? palloc(sizeof(RowHead) * heads->rows_cap) :
+		repalloc(heads->rows, sizeof(RowHead) * heads->rows_cap);
+	if (heads->slots != NULL)
+		pfree(heads->slots);
+	heads->slots = palloc0(sizeof(Slot) * 2 * heads->rows_cap);
+	mask = (uint32) heads->rows_cap * 2 - 1;
+	for (k = 0; k < heads->nrows; k++)
+	{
+		Slot		slot = {.n = k + 1};
+		uint32		i = slot_of(heads, heads->rows[k].row_id) - heads->slots;
+
+		memcpy(&slot.tag, heads->rows[k].row_id + 12, sizeof(slot.tag));
+		for (; heads->slots[i].n != 0; i = (i + 1) & mask)
+			;
+		heads->slots[i] = slot;
+	}
 }
 
 ProvHeads *
@@ -133,7 +200,6 @@ prov_heads_open(const uint8 row_key[PV_ROW_KEY_LEN])
 	HASHCTL		ctl = {0};
 
 	memcpy(heads->row_key, row_key, PV_ROW_KEY_LEN);
-	make_row_table(heads);
 	ctl.keysize = sizeof(int32);
 	ctl.entrysize = sizeof(TableHead);
 	ctl.hcxt = CurrentMemoryContext;
@@ -201,7 +267,7 @@ in_table_chain(const TableHead *t, const ProvEntry *entry)
 /* ---- writing ---- */
 
 static void
-write_head(ProvWriter *w, ItemPointer tid, Datum *values, bool *nulls)
+write_head(ProvWriter *w, const ItemPointerData *tid, Datum *values, bool *nulls)
 {
 	if (ItemPointerIsValid(tid))
 	{
@@ -215,40 +281,130 @@ write_head(ProvWriter *w, ItemPointer tid, Datum *values, bool *nulls)
 		prov_insert(w, values, nulls);
 }
 
+/*
+ * The heads that a block has, and those of rows[0..n), which belong into it,
+ * all in order: how many. out has room for all.
+ */
+static int
+merge_heads(const uint8 *stored, int nstored, const Sorted *rows, int n, uint8 *out)
+{
+	uint8	   *at = out;
+	int			i = 0;
+	int			k = 0;
+
+	while (i < nstored || k < n)
+	{
+		int			cmp = i == nstored ? 1 : k == n ? -1 :
+			memcmp(prov_head_at(stored, i), rows[k].row->row_id, PV_ROW_ID_LEN);
+
+		if (cmp < 0)
+			memcpy(at, prov_head_at(stored, i), PROV_HEAD_LEN);
+		else
+		{
+			prov_head_encode(rows[k].row->row_id, &rows[k].row->head, at);
+			k++;
+		}
+		if (cmp <= 0)
+			i++;
+		/* what is stored in another order is not ours */
+		if (at > out && memcmp(at - PROV_HEAD_LEN, at, PV_ROW_ID_LEN) >= 0)
+			prov_check(PV_E_STORAGE);
+		at += PROV_HEAD_LEN;
+	}
+	return (int) ((at - out) / PROV_HEAD_LEN);
+}
+
+/* Writes heads of one block, in parts if they have become too many. */
+static void
+write_block(ProvHeads *heads, const ItemPointerData *tid, const uint8 *from, const uint8 *all, int n)
+{
+	int			parts = n <= PROV_BLOCK_HEADS_MAX ? 1 : (n + PROV_BLOCK_HEADS_NEW - 1) / PROV_BLOCK_HEADS_NEW;
+	int			i;
+
+	for (i = 0; i < parts; i++)
+	{
+		int			first = (int) ((int64) n * i / parts);
+		int			count = (int) ((int64) n * (i + 1) / parts) - first;
+		ItemPointerData none;
+		union
+		{
+			char		bytes[VARHDRSZ + PROV_BLOCK_HEADS_MAX * PROV_HEAD_LEN];
+			int32		align;
+		}			value;
+		Datum		values[N_HEAD];
+		bool		nulls[N_HEAD] = {false};
+
+		ItemPointerSetInvalid(&none);
+		memcpy(value.bytes + VARHDRSZ, prov_head_at(all, first), count * PROV_HEAD_LEN);
+		SET_VARSIZE(value.bytes, VARHDRSZ + count * PROV_HEAD_LEN);
+		values[A_HEAD_FROM - 1] = PointerGetDatum(i == 0 ? from : prov_head_at(all, first));
+		values[A_HEAD_HEADS - 1] = PointerGetDatum(value.bytes);
+		write_head(&heads->row_writer, i == 0 ? tid : &none, values, nulls);
+	}
+}
+
+/* Writes rows[0..n), which are in order and belong to one block. */
+static void
+flush_block(ProvHeads *heads, const Sorted *rows, int n, TupleTableSlot *slot)
+{
+	static const uint8 least[PV_ROW_ID_LEN];
+	const ItemPointerData *tid = &rows[0].row->block;
+	const uint8 *from = least;
+	const uint8 *stored = NULL;
+	int			nstored = 0;
+	uint8		few[PROV_BLOCK_HEADS_MAX * 2 * PROV_HEAD_LEN];
+	uint8	   *all = few;
+
+	if (ItemPointerIsValid(tid))
+	{
+		ItemPointerData at = *tid;
+
+		if (!table_tuple_fetch_row_version(heads->row_writer.rel, &at, SnapshotSelf, slot))
+			elog(ERROR, "a row of table head is gone");
+		slot_getallattrs(slot);
+		from = (const uint8 *) DatumGetPointer(slot->tts_values[A_HEAD_FROM - 1]);
+		nstored = prov_head_block(slot->tts_values[A_HEAD_HEADS - 1], slot->tts_isnull[A_HEAD_HEADS - 1], &stored);
+		if (nstored < 0)
+			prov_check(PV_E_STORAGE);	/* the constraint was dropped */
+	}
+	if (nstored + n > PROV_BLOCK_HEADS_MAX * 2)
+		all = palloc_extended((Size) (nstored + n) * PROV_HEAD_LEN, MCXT_ALLOC_HUGE);
+	write_block(heads, tid, from, all, merge_heads(stored, nstored, rows, n, all));
+	if (all != few)
+		pfree(all);
+	ExecClearTuple(slot);
+}
+
 static void
 flush_rows(ProvHeads *heads)
 {
-	Sorted	   *dirty = palloc_extended(sizeof(Sorted) * (hash_get_num_entries(heads->rows) + 1),
-										MCXT_ALLOC_HUGE);
-	bool		nulls[N_HEAD] = {false};
-	HASH_SEQ_STATUS seq;
-	RowHead    *r;
-	long		n = 0;
-	long		i;
+	Sorted	   *dirty = palloc(sizeof(Sorted) * (heads->nrows + 1));
+	TupleTableSlot *slot = table_slot_create(heads->row_writer.rel, NULL);
+	int			n = 0;
+	int			i;
+	int			end;
 
-	hash_seq_init(&seq, heads->rows);
-	while ((r = hash_seq_search(&seq)) != NULL)
-		if (r->dirty)
-			dirty[n++] = sorted(r);
+	for (i = 0; i < heads->nrows; i++)
+		if (heads->rows[i].dirty)
+			dirty[n++] = sorted(&heads->rows[i]);
 	sort_rows(dirty, n);
-	for (i = 0; i < n; i++)
+	for (i = 0; i < n; i = end)
 	{
-		Datum		values[N_HEAD];
-
 		CHECK_FOR_INTERRUPTS();
-		r = dirty[i].row;
-		values[A_HEAD_ROW_ID - 1] = PointerGetDatum(r->row_id);
-		values[A_HEAD_LAST_LEAF - 1] = Int64GetDatum(r->head.last_leaf);
-		values[A_HEAD_TABLE - 1] = Int32GetDatum(r->table_id);
-		values[A_HEAD_HASH - 1] = HashPGetDatum(&r->head.hash);
-		write_head(&heads->row_writer, &r->tid, values, nulls);
+		for (end = i; end < Min(i + AHEAD, n); end++)
+			fetch_ahead(dirty[end].row);
+		for (end = i + 1; end < n && ItemPointerCompare(&dirty[end].row->block, &dirty[i].row->block) == 0; end++)
+			;
+		flush_block(heads, &dirty[i], end - i, slot);
 	}
+	ExecDropSingleTupleTableSlot(slot);
 	pfree(dirty);
 
 	/* the next pass may update what this one wrote */
 	CommandCounterIncrement();
-	MemoryContextDelete(heads->context);
-	make_row_table(heads);
+	heads->nrows = 0;
+	if (heads->slots != NULL)
+		memset(heads->slots, 0, sizeof(Slot) * 2 * heads->rows_cap);
 }
 
 static void
@@ -282,83 +438,55 @@ prov_heads_close(ProvHeads *heads)
 	flush_tables(heads);
 	prov_writer_close(&heads->row_writer);
 	prov_writer_close(&heads->table_writer);
-	MemoryContextDelete(heads->context);
+	if (heads->rows != NULL)
+	{
+		pfree(heads->rows);
+		pfree(heads->slots);
+	}
 	hash_destroy(heads->tables);
 	pfree(heads);
 }
 
 /* ---- reading ---- */
 
-/* Steps along the index before a descent is thought to be cheaper; fewer after vain ones. */
-#define MAX_STEPS 24
-
-/* The key that the scan stands on, against that of r: as memcmp. */
-static inline int
-compare_index_key(IndexScanDesc scan, const RowHead *r)
-{
-	return memcmp((char *) scan->xs_itup + sizeof(IndexTupleData), r->row_id, PV_ROW_ID_LEN);
-}
-
 /*
- * Reads the stored heads of wanted[0..n), which are sorted: steps along the
- * index as long as the next one is near, descends again where it is not.
+ * Reads the stored heads of wanted[0..n), which are sorted, from the last to
+ * the first.
  */
 static void
 read_heads(ProvHeads *heads, Sorted *wanted, int n)
 {
-	Relation	rel = heads->row_writer.rel;
-	Relation	index = index_open(prov_pkey(PROV_HEAD), AccessShareLock);
-	TupleTableSlot *slot = table_slot_create(rel, NULL);
-	IndexScanDesc scan = prov_index_beginscan(rel, index, SnapshotSelf, 1, 0);
-	ScanKeyData key;
-	bool		positioned = false;	/* the scan stands on an index entry */
-	int			patience = MAX_STEPS;
+	ProvBlockScan s;
+	const uint8 *from = NULL;	/* of the block in hand */
+	const uint8 *stored = NULL;
+	int			left = 0;		/* heads of it before the one last compared */
 	int			i;
 
-	/* attribute numbers of an index scan are the index's */
-	prov_key_init(&key, PROV_HEAD, A_HEAD_ROW_ID, BTGreaterEqualStrategyNumber, (Datum) 0);
-	key.sk_attno = 1;
-	scan->xs_want_itup = true;
-	for (i = 0; i < n; i++)
+	prov_block_scan_begin(&s, heads->row_writer.rel);
+	for (i = n - 1; i >= 0; i--)
 	{
 		RowHead    *r = wanted[i].row;
-		int			steps = 0;
+		int			cmp = 1;
 
-		while (positioned && steps < patience && compare_index_key(scan, r) < 0)
+		if (i >= AHEAD)
+			fetch_ahead(wanted[i - AHEAD].row);
+		if (from == NULL || memcmp(from, r->row_id, PV_ROW_ID_LEN) > 0)
 		{
-			positioned = index_getnext_tid(scan, ForwardScanDirection) != NULL;
-			steps++;
-		}
-		if (!positioned && steps > 0)
-			break;				/* past the last head of all */
-		if (positioned && compare_index_key(scan, r) >= 0)
-			patience = MAX_STEPS;
-		else
-		{
-			patience = Max(patience / 2, 1);
-			key.sk_argument = PointerGetDatum(r->row_id);
-			index_rescan(scan, &key, 1, NULL, 0);
-			positioned = index_getnext_tid(scan, ForwardScanDirection) != NULL;
-			if (!positioned)
+			if (!prov_block_scan_find(&s, r->row_id))
 				break;
+			from = (const uint8 *) DatumGetPointer(s.slot->tts_values[A_HEAD_FROM - 1]);
+			left = prov_head_block(s.slot->tts_values[A_HEAD_HEADS - 1],
+								   s.slot->tts_isnull[A_HEAD_HEADS - 1], &stored);
+			if (left < 0)
+				prov_check(PV_E_STORAGE);	/* the constraint was dropped */
 		}
-
-		/* a head that was moved has an index entry for each place */
-		for (; positioned && compare_index_key(scan, r) == 0;
-			 positioned = index_getnext_tid(scan, ForwardScanDirection) != NULL)
-		{
-			if (!index_fetch_heap(scan, slot))
-				continue;
-			slot_getallattrs(slot);
-			r->tid = slot->tts_tid;
-			r->head.last_leaf = DatumGetInt64(slot->tts_values[A_HEAD_LAST_LEAF - 1]);
-			r->head.hash = stored_hash(slot->tts_values[A_HEAD_HASH - 1], slot->tts_isnull[A_HEAD_HASH - 1]);
-			break;
-		}
+		r->block = s.slot->tts_tid;
+		while (left > 0 && (cmp = memcmp(prov_head_at(stored, left - 1), r->row_id, PV_ROW_ID_LEN)) > 0)
+			left--;
+		if (cmp == 0 && !prov_head_decode(prov_head_at(stored, left - 1), &r->head))
+			prov_check(PV_E_STORAGE);
 	}
-	index_endscan(scan);
-	ExecDropSingleTupleTableSlot(slot);
-	index_close(index, AccessShareLock);
+	prov_block_scan_end(&s);
 }
 
 void
@@ -369,8 +497,9 @@ prov_heads_load(ProvHeads *heads, const ProvEntry *entries, int n, ProvChain *ch
 	int			nwanted = 0;
 	int			i;
 
-	if (hash_get_num_entries(heads->rows) + n > MAX_HELD)
+	if (heads->nrows + n > MAX_HELD)
 		flush_rows(heads);
+	make_room(heads, heads->nrows + n);
 
 	wanted = palloc(sizeof(Sorted) * n);
 	for (i = 0; i < n; i++)
@@ -378,18 +507,20 @@ prov_heads_load(ProvHeads *heads, const ProvEntry *entries, int n, ProvChain *ch
 		bool		found;
 		RowHead    *r;
 
+		if (i + AHEAD < n)
+			fetch_ahead(slot_of(heads, entries[i + AHEAD].row_id));
 		if (t == NULL || t->table_id != entries[i].table_id)
 			t = table_head(heads, entries[i].table_id);
 		chains[i].table = t;
 		chains[i].row = NULL;
 		if (in_table_chain(t, &entries[i]))
 			continue;
-		r = chains[i].row = hash_search(heads->rows, entries[i].row_id, HASH_ENTER, &found);
+		r = chains[i].row = find_row(heads, entries[i].row_id, &found);
 		if (found)
 			continue;
-		r->table_id = entries[i].table_id;
+		memcpy(r->row_id, entries[i].row_id, PV_ROW_ID_LEN);
 		r->dirty = false;
-		ItemPointerSetInvalid(&r->tid);
+		ItemPointerSetInvalid(&r->block);
 		r->head.last_leaf = -1;
 		wanted[nwanted++] = sorted(r);
 	}

@@ -5,16 +5,10 @@
 #ifndef PROV_HEADS_H
 #define PROV_HEADS_H
 
+#include "ledger/head_block.h"
 #include "ledger/store.h"
 
 typedef struct ProvHeads ProvHeads;
-
-/* A chain's end; belongs to ProvHeads. */
-typedef struct ProvHead
-{
-	int64		last_leaf;		/* -1: none yet */
-	pv_hash		hash;
-} ProvHead;
 
 /* In the current memory context; log identity's row key. */
 extern ProvHeads *prov_heads_open(const uint8 row_key[PV_ROW_KEY_LEN]);
@@ -33,7 +27,7 @@ typedef struct ProvChain
  */
 extern void prov_heads_load(ProvHeads *heads, const ProvEntry *entries, int n, ProvChain *chains);
 
-/* The end of the chain, NULL if it has none yet. */
+/* The end of the chain, NULL if it has none yet; belongs to ProvHeads. */
 extern const ProvHead *prov_chain_end(const ProvChain *chain);
 
 /* Would a candidate that continues this chain now be surplus (candidate.h)? */

@@ -26,6 +26,7 @@
 #include "utils/snapmgr.h"
 
 #include "compat.h"
+#include "ledger/head_block.h"
 #include "ledger/log.h"
 #include "types/types.h"
 
@@ -364,10 +365,9 @@ int64
 prov_log_head(ProvLog *log, const uint8 row_id[PV_ROW_ID_LEN], int32 table_id, pv_hash *hash)
 {
 	HeapTuple	tup;
-	TupleDesc	desc;
 	bool		isnull;
 	Datum		d;
-	int64		leaf;
+	ProvHead	head;
 	int64		truncated = -1;
 
 	tup = prov_fetch1(PROV_TABLE_HEAD, Int32GetDatum(table_id), log->snapshot);
@@ -379,17 +379,9 @@ prov_log_head(ProvLog *log, const uint8 row_id[PV_ROW_ID_LEN], int32 table_id, p
 		heap_freetuple(tup);
 	}
 
-	tup = prov_fetch1(PROV_HEAD, PointerGetDatum(row_id), log->snapshot);
-	if (!HeapTupleIsValid(tup))
+	if (!prov_head_fetch(row_id, log->snapshot, &head) || head.last_leaf <= truncated)
 		return -1;
-	desc = prov_tupdesc(PROV_HEAD);
-	d = heap_getattr(tup, A_HEAD_LAST_LEAF, desc, &isnull);
-	leaf = isnull ? -1 : DatumGetInt64(d);
-	d = heap_getattr(tup, A_HEAD_HASH, desc, &isnull);
-	if (isnull || leaf <= truncated)
-		leaf = -1;
-	else if (hash != NULL)
-		*hash = *DatumGetHashP(d);
-	heap_freetuple(tup);
-	return leaf;
+	if (hash != NULL)
+		*hash = head.hash;
+	return head.last_leaf;
 }

@@ -24,6 +24,7 @@
 #include "utils/snapmgr.h"
 
 #include "compat.h"
+#include "ledger/head_block.h"
 #include "prove/prove.h"
 #include "types/types.h"
 
@@ -83,9 +84,9 @@ read_chain(ProvLog *log, int64 leaf, Chain *chain)
 int64
 prove_row_head(const uint8 row_id[PV_ROW_ID_LEN], Snapshot snapshot)
 {
-	HeapTuple	tup = prov_fetch1(PROV_HEAD, PointerGetDatum(row_id), snapshot);
+	ProvHead	head;
 
-	return HeapTupleIsValid(tup) ? prov_int64(tup, PROV_HEAD, A_HEAD_LAST_LEAF) : -1;
+	return prov_head_fetch(row_id, snapshot, &head) ? head.last_leaf : -1;
 }
 
 /*

@@ -115,13 +115,13 @@ CREATE TABLE tree_node (
 	PRIMARY KEY (level, index)
 );
 
--- The newest leaf of each row chain.
+-- The newest leaf of each row chain, several to a row: those of the row
+-- identities from this one up to the next row's. Half of each page is left for
+-- the versions that a batch makes.
 CREATE TABLE head (
-	row_id				uuid PRIMARY KEY,
-	last_leaf			bigint NOT NULL,
-	table_id			int NOT NULL,
-	leaf_hash			hash NOT NULL
-) WITH (fillfactor = 70);
+	from_row_id			uuid PRIMARY KEY,
+	heads				bytea NOT NULL			-- row identity, last leaf, leaf hash: 56 bytes each
+) WITH (fillfactor = 50);
 
 -- The newest leaf of each table's own chain, and counters.
 CREATE TABLE table_head (
@@ -200,7 +200,7 @@ CREATE TABLE scrub_state (
 -- Values that must not reach pg_statistic, where erasure would not find them.
 ALTER TABLE entry ALTER COLUMN image SET STATISTICS 0, ALTER COLUMN seed SET STATISTICS 0, ALTER COLUMN row_id SET STATISTICS 0;
 ALTER TABLE context ALTER COLUMN fields SET STATISTICS 0, ALTER COLUMN seed SET STATISTICS 0;
-ALTER TABLE head ALTER COLUMN row_id SET STATISTICS 0;
+ALTER TABLE head ALTER COLUMN from_row_id SET STATISTICS 0, ALTER COLUMN heads SET STATISTICS 0;
 
 -- Tables that only grow: freeze early, in small steps.
 ALTER TABLE entry SET (autovacuum_freeze_min_age = 0, autovacuum_vacuum_insert_scale_factor = 0, autovacuum_vacuum_insert_threshold = 1000000);
@@ -210,6 +210,7 @@ ALTER TABLE seq_block SET (autovacuum_freeze_min_age = 0, autovacuum_vacuum_inse
 -- Hashes do not compress.
 ALTER TABLE leaf_run ALTER COLUMN hashes SET STORAGE EXTERNAL, ALTER COLUMN map SET STORAGE EXTERNAL;
 ALTER TABLE seq_block ALTER COLUMN map SET STORAGE EXTERNAL;
+ALTER TABLE head ALTER COLUMN heads SET STORAGE EXTERNAL;
 
 SELECT pg_catalog.pg_extension_config_dump('log_identity', '');
 SELECT pg_catalog.pg_extension_config_dump('log_key', '');

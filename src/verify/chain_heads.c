@@ -11,6 +11,7 @@
 #include "access/htup_details.h"
 #include "utils/memutils.h"
 
+#include "ledger/head_block.h"
 #include "types/types.h"
 #include "verify/chain_store.h"
 
@@ -27,23 +28,30 @@ struct ChainHeads
 	ChainHead	heads[HEADS];
 };
 
-static bool
-decode_head(HeapTuple tup, ChainHead *head)
+static void
+add_head(ChainHeads *h, const uint8 *row_id, const ProvHead *head)
 {
-	TupleDesc	desc = prov_tupdesc(PROV_HEAD);
-	bool		null_id,
-				null_leaf,
-				null_hash;
-	Datum		id = heap_getattr(tup, A_HEAD_ROW_ID, desc, &null_id);
-	Datum		leaf = heap_getattr(tup, A_HEAD_LAST_LEAF, desc, &null_leaf);
-	Datum		hash = heap_getattr(tup, A_HEAD_HASH, desc, &null_hash);
+	ChainHead  *to = &h->heads[h->n++];
 
-	if (null_id || null_leaf || null_hash)
-		return false;
-	memcpy(head->row_id, DatumGetPointer(id), PV_ROW_ID_LEN);
-	head->leaf = DatumGetInt64(leaf);
-	head->hash = *DatumGetHashP(hash);
-	return true;
+	memcpy(to->row_id, row_id, PV_ROW_ID_LEN);
+	to->leaf = head->last_leaf;
+	to->hash = head->hash;
+}
+
+/* Takes the heads of a block from the identity asked for on. */
+static void
+add_block(ChainHeads *h, HeapTuple tup)
+{
+	bool		isnull;
+	Datum		value = heap_getattr(tup, A_HEAD_HEADS, prov_tupdesc(PROV_HEAD), &isnull);
+	const uint8 *heads = NULL;
+	int			n = prov_head_block(value, isnull, &heads);
+	ProvHead	head;
+	int			i;
+
+	for (i = 0; i < n && h->n < HEADS; i++)
+		if (memcmp(prov_head_at(heads, i), h->from, PV_ROW_ID_LEN) >= 0 && prov_head_decode(prov_head_at(heads, i), &head))
+			add_head(h, prov_head_at(heads, i), &head);
 }
 
 static void
@@ -53,14 +61,27 @@ read_piece(void *arg)
 	ScanKeyData key;
 	ProvScan	scan;
 	HeapTuple	tup = NULL;
+	ItemPointerData first;
 
 	h->n = h->next = 0;
-	prov_key_init(&key, PROV_HEAD, A_HEAD_ROW_ID, BTGreaterEqualStrategyNumber, PointerGetDatum(h->from));
+	ItemPointerSetInvalid(&first);
+
+	/* the block that the identity belongs to, then those behind it */
+	prov_key_init(&key, PROV_HEAD, A_HEAD_FROM, BTLessEqualStrategyNumber, PointerGetDatum(h->from));
 	prov_scan_begin_ordered(&scan, PROV_HEAD, h->v->snapshot, 1, &key);
+	if (HeapTupleIsValid(tup = prov_scan_next(&scan, BackwardScanDirection)))
+	{
+		first = tup->t_self;
+		add_block(h, tup);
+	}
+	prov_scan_end(&scan);
+	prov_key_init(&key, PROV_HEAD, A_HEAD_FROM, BTGreaterEqualStrategyNumber, PointerGetDatum(h->from));
+	prov_scan_begin_ordered(&scan, PROV_HEAD, h->v->snapshot, 1, &key);
+	tup = NULL;
 	while (h->n < HEADS && HeapTupleIsValid(tup = prov_scan_next(&scan, ForwardScanDirection)))
-		if (decode_head(tup, &h->heads[h->n]))
-			h->n++;
-	h->to_the_end = !HeapTupleIsValid(tup);
+		if (ItemPointerCompare(&tup->t_self, &first) != 0)
+			add_block(h, tup);
+	h->to_the_end = h->n < HEADS;
 	prov_scan_end(&scan);
 }
 
@@ -68,11 +89,11 @@ static void
 read_one(void *arg)
 {
 	ChainHeads *h = arg;
-	HeapTuple	tup = prov_fetch1(PROV_HEAD, PointerGetDatum(h->from), h->v->snapshot);
+	ProvHead	head;
 
-	h->n = HeapTupleIsValid(tup) && decode_head(tup, &h->heads[0]) ? 1 : 0;
-	if (HeapTupleIsValid(tup))
-		heap_freetuple(tup);
+	h->n = 0;
+	if (prov_head_fetch(h->from, h->v->snapshot, &head))
+		add_head(h, h->from, &head);
 }
 
 ChainHeads *

@@ -1,6 +1,6 @@
 /*
- * heads.c: a row of the table of heads: does it lead to the newest entry of its
- * row chain, and if that says that the row exists, does it?
+ * heads.c: a row of the table of heads: does each head in it lead to the newest
+ * entry of its row chain, and if that says that the row exists, does it?
  *
  * The other way round than the rest: from the ledger to the table, which is how
  * a row is missed that was removed behind the ledger's back. The key is that of
@@ -20,6 +20,7 @@
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 
+#include "ledger/head_block.h"
 #include "ledger/key_args.h"
 #include "ledger/row_image.h"
 #include "types/types.h"
@@ -29,8 +30,7 @@ typedef struct HeadRow
 {
 	Pieces	   *p;
 	int64		leaf;
-	int32		table_id;
-	uint8		row_id[PV_ROW_ID_LEN];
+	const uint8 *row_id;
 	pv_hash		hash;
 
 	ProvLeafRef ref;
@@ -71,7 +71,7 @@ read_entry(void *arg)
 			!prov_entry_fetch(ref.xid, ref.seq, v->snapshot, true, &h->entry))
 			break;
 	}
-	tup = prov_fetch1(PROV_TABLE_HEAD, Int32GetDatum(h->table_id), v->snapshot);
+	tup = prov_fetch1(PROV_TABLE_HEAD, Int32GetDatum(h->entry.table_id), v->snapshot);
 	h->ended = HeapTupleIsValid(tup) &&
 		(h->leaf <= prov_int64(tup, PROV_TABLE_HEAD, A_THEAD_TRUNCATED) ||
 		 h->leaf <= prov_int64(tup, PROV_TABLE_HEAD, A_THEAD_TAGGED));
@@ -160,48 +160,74 @@ head_differs(HeadRow *h, const char *name, const char *what)
 				   "The head of a row chain %s.", what);
 }
 
-void
-piece_check_head(Pieces *p, HeapTuple tup)
+static void
+check_head(Pieces *p, const uint8 *at)
 {
 	Verify	   *v = p->v;
-	HeadRow		h = {.p = p};
-	Datum		values[N_HEAD];
-	bool		nulls[N_HEAD];
+	HeadRow		h = {.p = p, .leaf = -1, .row_id = at};
+	ProvHead	head;
 	PieceTable *table;
+	const char *name;
 
-	heap_deform_tuple(tup, prov_tupdesc(PROV_HEAD), values, nulls);
-	if (nulls[A_HEAD_ROW_ID - 1] || nulls[A_HEAD_LAST_LEAF - 1] || nulls[A_HEAD_TABLE - 1] || nulls[A_HEAD_HASH - 1])
+	if (!prov_head_decode(at, &head))
 	{
-		h.leaf = -1;
-		head_differs(&h, "head", "lacks a column");
+		head_differs(&h, "head", "names no leaf");
 		return;
 	}
-	memcpy(h.row_id, DatumGetPointer(values[A_HEAD_ROW_ID - 1]), PV_ROW_ID_LEN);
-	h.leaf = DatumGetInt64(values[A_HEAD_LAST_LEAF - 1]);
-	h.table_id = DatumGetInt32(values[A_HEAD_TABLE - 1]);
-	h.hash = *DatumGetHashP(values[A_HEAD_HASH - 1]);
-
-	table = pieces_table(p, h.table_id, false);
+	h.leaf = head.last_leaf;
+	h.hash = head.hash;
+	if (!verify_try(v, read_entry, &h))
+	{
+		verify_finding(v, "unreadable", SEV_ERROR, "head", -1, h.leaf,
+					   "The newest entry of a row cannot be read: %s", v->fault);
+		return;
+	}
+	if (!h.have_leaf)
+	{
+		head_differs(&h, "head", "names a leaf that is not there");
+		return;
+	}
+	if (!pv_hash_equal(&h.hash, &h.ref.hash))
+	{
+		head_differs(&h, "head", "has another hash than its leaf");
+		return;
+	}
+	if (!h.have_entry)
+	{
+		verify_finding(v, "entry_missing", SEV_ERROR, "head", h.ref.seq, h.leaf,
+					   "The log has a leaf for this entry, and the entry is not there.");
+		return;
+	}
+	table = pieces_table(p, h.entry.table_id, false);
+	name = table->state->name;
 	if (table->state->table == NULL)
 	{
 		if (!table->missing)
-			verify_finding(v, "registry_missing", SEV_ERROR, table->state->name, -1, -1,
+			verify_finding(v, "registry_missing", SEV_ERROR, name, -1, -1,
 						   "The log has entries of a table that the registry does not know.");
 		table->missing = true;
 	}
-	if (!verify_try(v, read_entry, &h))
-		verify_finding(v, "unreadable", SEV_ERROR, table->state->name, -1, h.leaf,
-					   "The newest entry of a row cannot be read: %s", v->fault);
-	else if (!h.have_leaf)
-		head_differs(&h, table->state->name, "names a leaf that is not there");
-	else if (!pv_hash_equal(&h.hash, &h.ref.hash))
-		head_differs(&h, table->state->name, "has another hash than its leaf");
-	else if (!h.have_entry)
-		verify_finding(v, "entry_missing", SEV_ERROR, table->state->name, h.ref.seq, h.leaf,
-					   "The log has a leaf for this entry, and the entry is not there.");
-	else if (h.entry.table_id != h.table_id || memcmp(h.entry.row_id, h.row_id, PV_ROW_ID_LEN) != 0)
-		head_differs(&h, table->state->name, "names an entry of another row");
+	if (memcmp(h.entry.row_id, h.row_id, PV_ROW_ID_LEN) != 0)
+		head_differs(&h, name, "names an entry of another row");
 	else if (verify_is_row_image(h.entry.op) && !h.entry.erased && h.entry.image != NULL && !h.ended &&
-			 table->rows != NULL && p->rows && !verify_waits(v, h.table_id, h.row_id))
+			 table->rows != NULL && p->rows && !verify_waits(v, h.entry.table_id, h.row_id))
 		check_exists(&h, table);
+}
+
+void
+piece_check_heads(Pieces *p, HeapTuple tup)
+{
+	bool		isnull;
+	Datum		value = heap_getattr(tup, A_HEAD_HEADS, prov_tupdesc(PROV_HEAD), &isnull);
+	const uint8 *heads = NULL;
+	int			n = prov_head_block(value, isnull, &heads);
+	int			i;
+
+	if (n < 0)
+		verify_finding(p->v, "head_differs", SEV_WARNING, "head", -1, -1, "A row of the table of heads is malformed.");
+	for (i = 0; i < n; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		check_head(p, prov_head_at(heads, i));
+	}
 }

@@ -36,7 +36,7 @@ static const RelTypes expected[] = {
 	{PROV_LEAF_RUN, "leaf_run", "lsbb"},
 	{PROV_SEQ_BLOCK, "seq_block", "llb"},
 	{PROV_TREE_NODE, "tree_node", "slH"},
-	{PROV_HEAD, "head", "uliH"},
+	{PROV_HEAD, "head", "ub"},
 	{PROV_TABLE_HEAD, "table_head", "illlHl"},
 	{PROV_SEAL_STATE, "seal_state", "iolllzp"},
 	{PROV_CHECKPOINT_NOTE, "checkpoint_note", "ilzHC"},

@@ -283,7 +283,7 @@ check_tuple(void *arg)
 			check_entry_row(p, task->tup);
 			break;
 		case PIECE_HEADS:
-			piece_check_head(p, task->tup);
+			piece_check_heads(p, task->tup);
 			break;
 		case PIECE_NODES:
 			verify_node_place(p->v, task->tup, p->v->log_size);

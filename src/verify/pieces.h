@@ -77,6 +77,6 @@ extern PieceTable *pieces_table(Pieces *p, int32 table_id, bool definition);
 extern void piece_check_rows(Pieces *p, PieceTable *table, int64 block);
 
 /* ---- heads.c ---- */
-extern void piece_check_head(Pieces *p, HeapTuple head);
+extern void piece_check_heads(Pieces *p, HeapTuple tup);
 
 #endif							/* PROV_PIECES_H */

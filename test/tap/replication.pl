@@ -138,9 +138,9 @@ sql('acme', q{SET session_replication_role = replica; INSERT INTO provenance.tre
 settle();
 is(sql('globex', 'SELECT count(*) FROM provenance.tree_node WHERE index = 9999999'), '0', 'an insert into the other ledger passes by');
 sql('acme', q{SET session_replication_role = replica; DELETE FROM provenance.tree_node WHERE index = 9999999});
-my $head = sql('globex', 'SELECT row_id FROM provenance.head LIMIT 1');
-sql('acme', "SET session_replication_role = replica; INSERT INTO provenance.head VALUES ('$head', 1, 1, repeat('0', 64)::provenance.hash);
-	UPDATE provenance.head SET last_leaf = 2 WHERE row_id = '$head'; DELETE FROM provenance.head WHERE row_id = '$head'");
+my $head = sql('globex', 'SELECT from_row_id FROM provenance.head LIMIT 1');
+sql('acme', "SET session_replication_role = replica; INSERT INTO provenance.head VALUES ('$head', 'x');
+	UPDATE provenance.head SET heads = 'y' WHERE from_row_id = '$head'; DELETE FROM provenance.head WHERE from_row_id = '$head'");
 settle();
 is(sql('globex', 'SELECT code, object FROM provenance.verify()'), '', 'an update and a delete of a row with the same key, too');
 is(sql('globex', q{SELECT sum(apply_error_count) FROM pg_stat_subscription_stats}), '0', 'nothing failed');

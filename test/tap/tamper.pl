@@ -78,7 +78,9 @@ BEGIN
 		WHERE p.leaf BETWEEN first_leaf AND first_leaf + count - 1;
 	END LOOP;
 	UPDATE provenance.tree_node SET hash = forger.root(provenance.tile(0, index)) WHERE level = 1;
-	UPDATE provenance.head SET leaf_hash = forger.hash_at(last_leaf);
+	UPDATE provenance.head SET heads = (SELECT string_agg(substr(heads, 1 + 56 * i, 24)
+		|| forger.hash_at(('x' || encode(substr(heads, 17 + 56 * i, 8), 'hex'))::bit(64)::bigint)::bytea, '' ORDER BY i)
+		FROM generate_series(0, length(heads) / 56 - 1) i);
 	UPDATE provenance.table_head SET leaf_hash = forger.hash_at(last_leaf);
 	DELETE FROM provenance.checkpoint_note;
 END $$;});
@@ -222,8 +224,13 @@ my @rounds = (
 	[ 'identity removed', "DELETE FROM provenance.log_identity", 'identity_invalid' ],
 
 	# derived data
-	[ 'head changed', "UPDATE provenance.head SET last_leaf = 0 WHERE row_id = (SELECT row_id FROM provenance.entry WHERE seq = $seq)", 'head_differs', '=' ],
-	[ 'head removed', "DELETE FROM provenance.head WHERE row_id = (SELECT row_id FROM provenance.entry WHERE seq = $seq)", 'head_differs', '=' ],
+	[ 'head changed', "UPDATE provenance.head SET heads = overlay(heads PLACING int8send(0) FROM position(uuid_send(row_id) IN heads) + 16)
+		FROM provenance.entry WHERE seq = $seq AND position(uuid_send(row_id) IN heads) > 0", 'head_differs', '=' ],
+	[ 'head removed', "UPDATE provenance.head SET heads = overlay(heads PLACING '' FROM position(uuid_send(row_id) IN heads) FOR 56)
+		FROM provenance.entry WHERE seq = $seq AND position(uuid_send(row_id) IN heads) > 0", 'head_differs', '=' ],
+	[ 'heads removed', "DELETE FROM provenance.head", 'head_differs', '=' ],
+	[ 'garbage as heads', "UPDATE provenance.head SET heads = '$garbage'", 'head_differs', '=' ],
+	[ 'heads null', "ALTER TABLE provenance.head ALTER COLUMN heads DROP NOT NULL; UPDATE provenance.head SET heads = NULL", 'head_differs', '=' ],
 	[ 'head of a table changed', "UPDATE provenance.table_head SET leaf_hash = sha256('x')::provenance.hash WHERE table_id = 1", 'head_differs', '=' ],
 
 	# tables

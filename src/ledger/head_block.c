@@ -1,0 +1,164 @@
+/*-------------------------------------------------------------------------
+ *
+ * head_block.c
+ *	  Rows of table head: the newest leaves of the row chains, several to a row.
+ *
+ * A row holds the heads of all row identities from its own (from_row_id) up to
+ * that of the next row, in ascending order, 56 bytes each:
+ *
+ *	row identity (16) | last leaf (u64, big-endian) | leaf hash (32)
+ *
+ * The first row begins at the least row identity there is, so that each
+ * identity belongs to exactly one row, whether it has a head yet or not. Rows
+ * that become too large are parted; none is ever joined with another.
+ *
+ * One row for each head cost a tuple header, a line pointer and an index entry
+ * each, and one update, with its lock, its visibility check and its WAL record,
+ * for each head of a batch.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/tableam.h"
+#include "executor/tuptable.h"
+#include "port/pg_bswap.h"
+#include "utils/snapmgr.h"
+
+#include "compat.h"
+#include "ledger/catalog.h"
+#include "ledger/head_block.h"
+
+void
+prov_head_encode(const uint8 row_id[PV_ROW_ID_LEN], const ProvHead *head, uint8 *out)
+{
+	uint64		leaf = pg_hton64((uint64) head->last_leaf);
+
+	memcpy(out, row_id, PV_ROW_ID_LEN);
+	memcpy(out + PV_ROW_ID_LEN, &leaf, sizeof(leaf));
+	memcpy(out + PV_ROW_ID_LEN + sizeof(leaf), head->hash.b, PV_HASH_LEN);
+}
+
+bool
+prov_head_decode(const uint8 *at, ProvHead *out)
+{
+	uint64		leaf;
+
+	memcpy(&leaf, at + PV_ROW_ID_LEN, sizeof(leaf));
+	out->last_leaf = (int64) pg_ntoh64(leaf);
+	memcpy(out->hash.b, at + PV_ROW_ID_LEN + sizeof(leaf), PV_HASH_LEN);
+	return out->last_leaf >= 0;
+}
+
+int
+prov_head_block(Datum value, bool isnull, const uint8 **heads)
+{
+	struct varlena *v;
+	Size		len;
+
+	if (isnull)
+		return -1;
+	v = PG_DETOAST_DATUM_PACKED(value);
+	len = VARSIZE_ANY_EXHDR(v);
+	*heads = (const uint8 *) VARDATA_ANY(v);
+	return len % PROV_HEAD_LEN == 0 ? (int) (len / PROV_HEAD_LEN) : -1;
+}
+
+bool
+prov_head_fetch(const uint8 row_id[PV_ROW_ID_LEN], Snapshot snapshot, ProvHead *out)
+{
+	ScanKeyData key;
+	ProvScan	scan;
+	HeapTuple	tup;
+	bool		found = false;
+
+	prov_key_init(&key, PROV_HEAD, A_HEAD_FROM, BTLessEqualStrategyNumber, PointerGetDatum(row_id));
+	prov_scan_begin_ordered(&scan, PROV_HEAD, snapshot, 1, &key);
+	tup = prov_scan_next(&scan, BackwardScanDirection);
+	if (HeapTupleIsValid(tup))
+	{
+		const uint8 *heads = NULL;
+		bool		isnull;
+		Datum		value = heap_getattr(tup, A_HEAD_HEADS, prov_tupdesc(PROV_HEAD), &isnull);
+		int			n = prov_head_block(value, isnull, &heads);
+		int			i;
+
+		for (i = 0; i < n && !found; i++)
+			found = memcmp(prov_head_at(heads, i), row_id, PV_ROW_ID_LEN) == 0 &&
+				prov_head_decode(prov_head_at(heads, i), out);
+	}
+	prov_scan_end(&scan);
+	return found;
+}
+
+/* ---- the sealer's look-ups ---- */
+
+/* Steps along the index before a descent is thought to be cheaper; fewer after vain ones. */
+#define MAX_STEPS 16
+
+/* The least row identity of the block whose index entry the scan stands on. */
+static inline const uint8 *
+block_from(const ProvBlockScan *s)
+{
+	return (const uint8 *) s->scan->xs_itup + sizeof(IndexTupleData);
+}
+
+void
+prov_block_scan_begin(ProvBlockScan *s, Relation rel)
+{
+	Relation	index = index_open(prov_pkey(PROV_HEAD), AccessShareLock);
+
+	s->slot = table_slot_create(rel, NULL);
+	s->scan = prov_index_beginscan(rel, index, SnapshotSelf, 1, 0);
+	s->scan->xs_want_itup = true;
+	s->positioned = false;
+	s->patience = MAX_STEPS;
+	/* attribute numbers of an index scan are the index's */
+	prov_key_init(&s->key, PROV_HEAD, A_HEAD_FROM, BTLessEqualStrategyNumber, (Datum) 0);
+	s->key.sk_attno = 1;
+}
+
+void
+prov_block_scan_end(ProvBlockScan *s)
+{
+	Relation	index = s->scan->indexRelation;
+
+	index_endscan(s->scan);
+	ExecDropSingleTupleTableSlot(s->slot);
+	index_close(index, AccessShareLock);
+}
+
+bool
+prov_block_scan_find(ProvBlockScan *s, const uint8 *row_id)
+{
+	int			steps = 0;
+
+	/* the entry that it stands on leads to another block, or to none */
+	if (s->positioned)
+		do
+		{
+			s->positioned = index_getnext_tid(s->scan, BackwardScanDirection) != NULL;
+			steps++;
+		} while (s->positioned && steps < s->patience && memcmp(block_from(s), row_id, PV_ROW_ID_LEN) > 0);
+	if (!s->positioned && steps > 0)
+		return false;			/* before the first block of all */
+	if (s->positioned && memcmp(block_from(s), row_id, PV_ROW_ID_LEN) <= 0)
+		s->patience = MAX_STEPS;
+	else
+	{
+		s->patience = Max(s->patience / 2, 1);
+		s->key.sk_argument = PointerGetDatum(row_id);
+		index_rescan(s->scan, &s->key, 1, NULL, 0);
+		s->positioned = index_getnext_tid(s->scan, BackwardScanDirection) != NULL;
+	}
+	/* a block that was moved has an index entry for each place, one that was rolled back too */
+	for (; s->positioned; s->positioned = index_getnext_tid(s->scan, BackwardScanDirection) != NULL)
+		if (index_fetch_heap(s->scan, s->slot))
+		{
+			slot_getallattrs(s->slot);
+			return true;
+		}
+	return false;
+}
