@@ -120,15 +120,16 @@ static Relation
 only_index(Relation rel)
 {
 	Relation	index = NULL;
+	Oid			pkey = prov_pkey(PROV_ENTRY);	/* first: it may process invalidations */
 	List	   *indexes = rel->rd_indexvalid ? rel->rd_indexlist : RelationGetIndexList(rel);
 
-	if (list_length(indexes) == 1 && linitial_oid(indexes) == prov_pkey(PROV_ENTRY))
+	if (list_length(indexes) == 1 && linitial_oid(indexes) == pkey)
 	{
 		/*
 		 * The table's lock keeps away whoever would change or drop the index;
 		 * for one that moves it, see lock_out_writers() in src/guard/ddl.c.
 		 */
-		index = RelationIdGetRelation(prov_pkey(PROV_ENTRY));
+		index = RelationIdGetRelation(pkey);
 		if (index == NULL)
 			elog(ERROR, "the primary key of table entry is gone");
 	}
