@@ -214,7 +214,8 @@ extern CheckpointRef *verify_checkpoints(Verify *v, int64 since_size, int64 *n);
 
 /* The log's keys, checked; for verify_checkpoint_row(), which compares the root with that of the stored tree. */
 typedef struct LogKeys LogKeys;
-extern LogKeys *verify_log_keys(Verify *v);
+extern LogKeys *verify_read_keys(Verify *v);
+extern LogKeys *verify_log_keys(Verify *v);	/* and did each come about as an entry says? */
 extern void verify_checkpoint_row(Verify *v, LogKeys *keys, int32 incarnation, int64 size);
 
 /* ---- parallel.c: from here on by several processes, if that is worth while and allowed ---- */
@@ -225,7 +226,12 @@ extern void verify_parallel_end(Verify *v);
 extern void verify_cosignatures(Verify *v, int64 since_size);
 extern void verify_cosignature_at(Verify *v, const ItemPointerData *tid);
 
-/* Question 4. */
+/* Is the checkpoint signed, and by a key whose time was not over? A finding if not. */
+struct pv_checkpoint;
+extern pv_status verify_signature(Verify *v, LogKeys *keys, int32 incarnation, const struct pv_checkpoint *cp, const char *object);
+extern bool verify_is_origin(const struct pv_checkpoint *cp, const char *origin);
+
+/* ---- kept_checkpoint.c: question 4 ---- */
 extern void verify_kept_checkpoint(Verify *v, Datum kept);
 
 /* ---- chain.c: entries by row, against the rows ---- */
