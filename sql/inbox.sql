@@ -91,7 +91,15 @@ CREATE TABLE crm.example (line bigint, kind text, content text);
 SELECT format('COPY crm.example FROM PROGRAM %L',
 	format('sed -n "/^## Worked example of a bundle/,\$p" %s/doc/format.md | grep "^[0-9][0-9]*	"', :'srcdir')) AS take \gset
 :take;
+-- Of indexes over a part of the rows, the writer knows one kind only.
+ALTER EVENT TRIGGER provenance_guard_start DISABLE;
+CREATE INDEX past_guard ON provenance.merged_leaf (leaf_index) WHERE leaf_index > 2;
+INSERT INTO provenance.inbox SELECT * FROM crm.example ORDER BY line;	-- fails
+DROP INDEX provenance.past_guard;
+CREATE INDEX past_guard ON provenance.merged_leaf (pseudonym) WHERE pseudonym IS NOT NULL;
+ALTER EVENT TRIGGER provenance_guard_start ENABLE ALWAYS;
 INSERT INTO provenance.inbox SELECT * FROM crm.example ORDER BY line;
+DROP INDEX provenance.past_guard;
 SELECT provenance.seal() IS NOT NULL AS sealed;
 SELECT entries, new_entries, new_countersignatures FROM provenance.merge;
 CREATE FUNCTION crm.edited(edit text) RETURNS TABLE (code text, object text, leaf_index bigint, message text) LANGUAGE plpgsql AS $$

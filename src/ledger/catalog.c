@@ -36,6 +36,7 @@
 #include "catalog/pg_type.h"
 #include "commands/sequence.h"
 #include "miscadmin.h"
+#include "nodes/primnodes.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/inval.h"
@@ -354,7 +355,29 @@ check_columns(Relation rel)
 				 errdetail("Its columns are not those that the extension made.")));
 }
 
-/* Merged leaves have an index over a part of them, and a writer that knows it. */
+/*
+ * May the writers maintain this index? They evaluate no expression and no
+ * predicate, but that of merged leaves leaves out rows without a key.
+ */
+static bool
+index_writable(ProvRel which, HeapTuple index)
+{
+	Form_pg_index form = (Form_pg_index) GETSTRUCT(index);
+	bool		whole;
+	Datum		pred = SysCacheGetAttr(INDEXRELID, index, Anum_pg_index_indpred, &whole);
+	NullTest   *test;
+
+	if (!heap_attisnull(index, Anum_pg_index_indexprs, NULL))
+		return false;
+	if (whole)
+		return true;
+	if (which != PROV_MERGED_LEAF || form->indnkeyatts != 1)
+		return false;
+	test = stringToNode(TextDatumGetCString(pred));
+	return IsA(test, NullTest) && test->nulltesttype == IS_NOT_NULL && IsA(test->arg, Var) &&
+		((Var *) test->arg)->varattno == form->indkey.values[0];
+}
+
 void
 prov_check_writable(ProvRel which, Relation rel)
 {
@@ -370,9 +393,7 @@ prov_check_writable(ProvRel which, Relation rel)
 
 		if (!HeapTupleIsValid(tup))
 			continue;
-		if (((Form_pg_index) GETSTRUCT(tup))->indisready &&
-			(!heap_attisnull(tup, Anum_pg_index_indexprs, NULL) ||
-			 (which != PROV_MERGED_LEAF && !heap_attisnull(tup, Anum_pg_index_indpred, NULL))))
+		if (((Form_pg_index) GETSTRUCT(tup))->indisready && !index_writable(which, tup))
 			ereport(ERROR,
 					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 					 errmsg("cannot write ledger table \"%s\"", RelationGetRelationName(rel)),
