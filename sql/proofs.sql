@@ -147,5 +147,57 @@ SELECT size(provenance.seal()) AS size;
 SELECT verify_inclusion(provenance.prove(:repeatable), provenance.leaf(:repeatable), :'vkey');
 COMMIT;
 
-DROP FUNCTION make_proof(bigint, hash[], checkpoint);
+-- Many proofs in one statement are those that each call alone gives, in any order of leaves and sizes.
+CREATE FUNCTION alone(seq bigint, size bigint) RETURNS proof LANGUAGE plpgsql AS $$
+DECLARE
+	p proof;
+BEGIN
+	EXECUTE format('SELECT provenance.prove(%s, %L)', seq, size) INTO p;
+	RETURN p;
+END $$;
+CREATE TABLE many AS SELECT seq, s.size, md5(seq::text || coalesce(s.size, 0)) AS shuffle
+	FROM leaf l, (VALUES (4::bigint), (34), (304), (NULL)) s (size) WHERE l.leaf_index < s.size OR s.size IS NULL;
+SELECT count(*), bool_and(p::text = alone(seq, size)::text) AS same
+FROM (SELECT seq, size, provenance.prove(seq, size) AS p FROM (SELECT * FROM many ORDER BY shuffle) m OFFSET 0) s;
+SELECT count(*), bool_and(p::text = alone(seq, size)::text) AS same
+FROM (SELECT seq, size, provenance.prove(seq, size) AS p FROM (SELECT * FROM many ORDER BY size, seq) m OFFSET 0) s;
+BEGIN ISOLATION LEVEL SERIALIZABLE;
+SELECT count(*), bool_and(p::text = alone(seq, size)::text) AS same
+FROM (SELECT seq, size, provenance.prove(seq, size) AS p FROM (SELECT * FROM many ORDER BY shuffle LIMIT 20) m OFFSET 0) s;
+COMMIT;
+
+-- One expression called again and again sees the new head, also after errors in between.
+RESET ROLE;
+CREATE FUNCTION again(seq bigint, leaf bytea, vkey text) RETURNS TABLE (call int, as_sealed bool, holds bool)
+LANGUAGE plpgsql AS $$
+DECLARE
+	sealed checkpoint;
+	p proof;
+BEGIN
+	FOR i IN 1 .. 12 LOOP
+		IF i = 5 THEN
+			sealed := provenance.seal();
+		END IF;
+		BEGIN
+			p := provenance.prove(CASE WHEN i IN (3, 8) THEN 1000000 ELSE seq END, NULL);
+		EXCEPTION WHEN undefined_object THEN
+			CONTINUE;
+		END;
+		call := i;
+		as_sealed := checkpoint(p)::text = sealed::text;
+		holds := verify_inclusion(p, leaf, vkey);
+		IF i >= 5 THEN
+			RETURN NEXT;
+		END IF;
+	END LOOP;
+END $$;
+SELECT seq AS first, provenance.leaf(seq) AS bytes FROM leaf WHERE leaf_index = 100 \gset
+INSERT INTO item VALUES (1002, 'again');
+SELECT * FROM again(:first, :'bytes', :'vkey');
+INSERT INTO item VALUES (1003, 'and again');
+BEGIN ISOLATION LEVEL REPEATABLE READ;
+SELECT bool_and(as_sealed AND holds) AS as_sealed FROM again(:first, :'bytes', :'vkey');
+COMMIT;
+
+DROP FUNCTION make_proof(bigint, hash[], checkpoint), alone(bigint, bigint), again(bigint, bytea, text);
 \i :drop_log

@@ -13,7 +13,10 @@
  * walk the tile levels upwards and read at each at most two ranges: the tile
  * that the path goes through, and the last, incomplete one, out of which comes
  * the node at the right edge of the next level. If both are the same tile, it
- * is read once. At most 8 levels, 16 reads, 8 kB of stack.
+ * is read once. At most 8 levels, 16 reads, 16 kB of stack.
+ *
+ * Nearly all the work of a path is folding tiles (255 hashes each), so they
+ * can be kept: a full tile never changes, the right edge is that of one size.
  */
 #include "merkle.h"
 
@@ -31,59 +34,126 @@ typedef struct walk
 	bool		has_edge;
 } walk;
 
-/* Halves a row of nodes to their parents; an odd last node is passed up. */
-static pv_status
-fold(pv_hasher *h, pv_hash *row, unsigned *n)
+/* The row of a folded tile at height `up` above its lowest. */
+static pv_hash *
+row_at(pv_folded *f, unsigned up)
 {
-	unsigned	i;
+	return &f->nodes[2 * PV_TILE_WIDTH - (2 * PV_TILE_WIDTH >> up)];
+}
 
-	for (i = 0; i + 1 < *n; i += 2)
+static unsigned
+row_length(const pv_folded *f, unsigned up)
+{
+	return (f->n + (1u << up) - 1) >> up;
+}
+
+/* Fills the rows above the lowest; an odd last node is passed up. */
+static pv_status
+fold(pv_hasher *h, pv_folded *f)
+{
+	unsigned	up;
+
+	for (up = 0; up < PV_TILE_HEIGHT; up++)
 	{
-		pv_status	status = pv_node_hash(h, &row[i], &row[i + 1], &row[i / 2]);
+		const pv_hash *row = row_at(f, up);
+		pv_hash    *above = row_at(f, up + 1);
+		unsigned	n = row_length(f, up);
+		unsigned	i;
 
-		if (status != PV_OK)
-			return status;
+		for (i = 0; i + 1 < n; i += 2)
+		{
+			pv_status	status = pv_node_hash(h, &row[i], &row[i + 1], &above[i / 2]);
+
+			if (status != PV_OK)
+				return status;
+		}
+		if (n % 2 == 1)
+			above[n / 2] = row[n - 1];
 	}
-	if (*n % 2 == 1)
-		row[*n / 2] = row[*n - 1];
-	*n = (*n + 1) / 2;
 	return PV_OK;
 }
 
 /*
- * Reduces one tile to its root in row[0]. on_path: the path goes through it,
- * its siblings are added.
+ * Where a tile is kept. The right edge, the levels from 2 up, level 0 and
+ * level 1 have places of their own: a path goes through one tile of each
+ * level, which must not push each other out.
+ */
+static pv_folded *
+place_of(const pv_tree *t, unsigned level, uint64_t tile, uint64_t size)
+{
+	if (size != 0)
+		return &t->folded[level];
+	if (level >= 2)
+		return &t->folded[8 + level];
+	if (level == 0)
+		return &t->folded[16 + tile % 8];
+	return &t->folded[24 + tile % (PV_FOLDED_TILES - 24)];
+}
+
+/*
+ * A tile of n stored hashes, folded. size 0: a full one; else the last of the
+ * level, to which the edge of the level below belongs. *f is where to put it;
+ * if tiles are kept, it comes back as the place where this one is.
  */
 static pv_status
-reduce(walk *w, unsigned level, pv_hash *row, unsigned n, bool on_path)
+folded_tile(walk *w, unsigned level, uint64_t tile, unsigned n, uint64_t size, pv_folded **f)
 {
-	unsigned	height = level * PV_TILE_HEIGHT;
-	unsigned	top = height + PV_TILE_HEIGHT;
+	pv_folded  *to;
+	pv_status	status;
 
-	for (; height < top; height++)
+	if (w->tree->folded != NULL)
 	{
-		pv_status	status;
-
-		if (on_path && height >= w->height)
-		{
-			unsigned	pos = (unsigned) (w->index >> (height - w->height)) &
-				((1u << (top - height)) - 1);
-
-			if (height == w->height && w->self)
-				w->path[w->n++] = row[pos];
-			if ((pos ^ 1) < n)
-				w->path[w->n++] = row[pos ^ 1];
-		}
-		if (n > 1 && (status = fold(w->tree->hasher, row, &n)) != PV_OK)
+		*f = place_of(w->tree, level, tile, size);
+		if ((*f)->n > 0 && (*f)->level == level && (*f)->tile == tile && (*f)->size == size)
+			return PV_OK;
+	}
+	to = *f;
+	to->n = 0;					/* should this fail */
+	if (n > 0)
+	{
+		status = w->tree->read(w->tree->arg, level, tile * PV_TILE_WIDTH, n, to->nodes);
+		if (status != PV_OK)
 			return status;
 	}
-	return PV_OK;
+	if (size != 0 && w->has_edge)
+		to->nodes[n++] = w->edge;
+	to->n = n;
+	to->level = level;
+	to->tile = tile;
+	to->size = size;
+	status = fold(w->tree->hasher, to);
+	if (status != PV_OK)
+		to->n = 0;
+	return status;
+}
+
+/* Adds the siblings that the path has in this tile. */
+static void
+add_path(walk *w, pv_folded *f)
+{
+	unsigned	up;
+
+	for (up = 0; up < PV_TILE_HEIGHT; up++)
+	{
+		unsigned	height = f->level * PV_TILE_HEIGHT + up;
+		const pv_hash *row = row_at(f, up);
+		unsigned	pos;
+
+		if (height < w->height)
+			continue;
+		pos = (unsigned) (w->index >> (height - w->height)) & ((1u << (PV_TILE_HEIGHT - up)) - 1);
+		if (height == w->height && w->self)
+			w->path[w->n++] = row[pos];
+		if ((pos ^ 1) < row_length(f, up))
+			w->path[w->n++] = row[pos ^ 1];
+	}
 }
 
 static pv_status
 walk_level(walk *w, unsigned level)
 {
-	pv_hash		row[PV_TILE_WIDTH];
+	pv_folded	here;
+	pv_folded  *f;
 	uint64_t	stored = w->size >> (level * PV_TILE_HEIGHT);
 	uint64_t	last = stored / PV_TILE_WIDTH;
 	unsigned	n = (unsigned) (stored % PV_TILE_WIDTH);
@@ -99,29 +169,23 @@ walk_level(walk *w, unsigned level)
 		tile = up < 64 ? w->index >> up : 0;
 		if (tile != last)
 		{
-			status = w->tree->read(w->tree->arg, level, tile * PV_TILE_WIDTH, PV_TILE_WIDTH, row);
+			f = &here;
+			status = folded_tile(w, level, tile, PV_TILE_WIDTH, 0, &f);
 			if (status != PV_OK)
 				return status;
-			status = reduce(w, level, row, PV_TILE_WIDTH, true);
-			if (status != PV_OK)
-				return status;
+			add_path(w, f);
 		}
 	}
 
-	if (n > 0)
+	if (n > 0 || w->has_edge)
 	{
-		status = w->tree->read(w->tree->arg, level, last * PV_TILE_WIDTH, n, row);
+		f = &here;
+		status = folded_tile(w, level, last, n, w->size, &f);
 		if (status != PV_OK)
 			return status;
-	}
-	if (w->has_edge)
-		row[n++] = w->edge;
-	if (n > 0)
-	{
-		status = reduce(w, level, row, n, path_here && tile == last);
-		if (status != PV_OK)
-			return status;
-		w->edge = row[0];
+		if (path_here && tile == last)
+			add_path(w, f);
+		w->edge = *row_at(f, PV_TILE_HEIGHT);
 		w->has_edge = true;
 	}
 	return PV_OK;

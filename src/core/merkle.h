@@ -27,11 +27,29 @@
  */
 typedef pv_status (*pv_read_hashes) (void *arg, unsigned level, uint64_t first, unsigned count, pv_hash *out);
 
+/*
+ * A tile with the nodes of all heights in it: rows of 256, 128, ... 1. Whoever
+ * asks for many paths may keep them from one path to the next, in memory of
+ * their own: PV_FOLDED_TILES of these (1 MB), n = 0 in each at first, for as
+ * long as what read() gives does not change but by growing.
+ */
+#define PV_FOLDED_TILES 64
+
+typedef struct pv_folded
+{
+	unsigned	n;				/* hashes in the lowest row; 0: nothing kept here */
+	unsigned	level;
+	uint64_t	tile;
+	uint64_t	size;			/* of the tree that it is the right edge of; 0: full tile */
+	pv_hash		nodes[2 * PV_TILE_WIDTH - 1];
+} pv_folded;
+
 typedef struct pv_tree
 {
 	pv_hasher  *hasher;
 	pv_read_hashes read;
 	void	   *arg;
+	pv_folded  *folded;			/* NULL: nothing is kept */
 } pv_tree;
 
 /* Root of the first `size` leaves. Size 0 gives the empty root. */

@@ -13,8 +13,8 @@
  * tree needs at level 0 comes without decoding the map of its run.
  *
  * Memory: a ProvLog lives in the memory context current at prov_log_open().
- * Its snapshot is registered until prov_log_close() or the end of the resource
- * owner.
+ * Its snapshot is registered until prov_log_close() or prov_log_pause(), or the
+ * end of the resource owner.
  *
  *-------------------------------------------------------------------------
  */
@@ -63,10 +63,7 @@ prov_log_open(Snapshot snapshot)
 {
 	ProvLog    *log = palloc0(sizeof(ProvLog));
 
-	if (snapshot == NULL)
-		snapshot = prov_latest_snapshot();
-	log->registered = IsMVCCSnapshot(snapshot);
-	log->snapshot = log->registered ? RegisterSnapshot(snapshot) : snapshot;
+	prov_log_resume(log, snapshot);
 	log->size = -1;
 	log->tree.hasher = prov_hasher();
 	log->tree.read = read_hashes;
@@ -75,11 +72,47 @@ prov_log_open(Snapshot snapshot)
 }
 
 void
-prov_log_close(ProvLog *log)
+prov_log_resume(ProvLog *log, Snapshot snapshot)
+{
+	if (snapshot == NULL)
+		snapshot = prov_latest_snapshot();
+	log->registered = IsMVCCSnapshot(snapshot);
+	log->snapshot = log->registered ? RegisterSnapshot(snapshot) : snapshot;
+}
+
+void
+prov_log_pause(ProvLog *log)
 {
 	if (log->registered)
 		UnregisterSnapshot(log->snapshot);
+	log->registered = false;
+	log->snapshot = NULL;
+}
+
+void
+prov_log_close(ProvLog *log)
+{
+	prov_log_pause(log);
+	if (log->tree.folded != NULL)
+		pfree(log->tree.folded);
 	pfree(log);
+}
+
+Snapshot
+prov_log_snapshot(ProvLog *log)
+{
+	return log->snapshot;
+}
+
+void
+prov_log_keep_tiles(ProvLog *log)
+{
+	pv_folded  *folded = MemoryContextAlloc(GetMemoryChunkContext(log), sizeof(pv_folded) * PV_FOLDED_TILES);
+	int			i;
+
+	for (i = 0; i < PV_FOLDED_TILES; i++)
+		folded[i].n = 0;
+	log->tree.folded = folded;
 }
 
 int64

@@ -94,6 +94,20 @@ typedef struct ProvLog ProvLog;
 extern ProvLog *prov_log_open(Snapshot snapshot);	/* NULL: GetLatestSnapshot(), kept registered */
 extern void prov_log_close(ProvLog *log);
 
+/*
+ * A reader can be kept over calls for as long as the log stays as it is seen:
+ * paused it holds no snapshot, and resumed it wants one that sees the same.
+ * Its memory goes with its context; after an error it needs no closing.
+ */
+extern void prov_log_pause(ProvLog *log);
+extern void prov_log_resume(ProvLog *log, Snapshot snapshot);
+
+/* The snapshot that it reads under. */
+extern Snapshot prov_log_snapshot(ProvLog *log);
+
+/* Keep folded tiles from one path to the next (1 MB). */
+extern void prov_log_keep_tiles(ProvLog *log);
+
 /* Leaves sealed, as seal_state says; 0 without a row. */
 extern int64 prov_log_size(ProvLog *log);
 

@@ -331,7 +331,7 @@ provenance_disclose(PG_FUNCTION_ARGS)
 		PG_RETURN_NULL();
 	d.seq = PG_GETARG_INT64(0);
 	out = palloc0(sizeof(pv_disclosure));
-	out->proof = prove_make_proof(d.seq, PROVE_NEWEST, &out->prooflen);
+	out->proof = prove_make_proof(NULL, d.seq, PROVE_NEWEST, &out->prooflen);
 	read_entry(&d);
 	put_fields(&d, PG_ARGISNULL(1) ? NULL : PG_GETARG_ARRAYTYPE_P(1), out);
 	if (!PG_ARGISNULL(2))

@@ -85,6 +85,12 @@ provenance_leaf(PG_FUNCTION_ARGS)
 Datum
 prove_checkpoint(int64 size, int64 *found_size, int *incarnation)
 {
+	return prove_checkpoint_seen(NULL, size, found_size, incarnation);
+}
+
+Datum
+prove_checkpoint_seen(Snapshot snapshot, int64 size, int64 *found_size, int *incarnation)
+{
 	TupleDesc	desc = prov_tupdesc(PROV_CHECKPOINT_NOTE);
 	ProvScan	scan;
 	ScanKeyData key;
@@ -93,7 +99,7 @@ prove_checkpoint(int64 size, int64 *found_size, int *incarnation)
 
 	/* the primary key is (incarnation, size): the newest comes last */
 	prov_key_init(&key, PROV_CHECKPOINT_NOTE, A_CP_SIZE, BTEqualStrategyNumber, Int64GetDatum(size));
-	prov_scan_begin_ordered(&scan, PROV_CHECKPOINT_NOTE, NULL, size < 0 ? 0 : 1, &key);
+	prov_scan_begin_ordered(&scan, PROV_CHECKPOINT_NOTE, snapshot, size < 0 ? 0 : 1, &key);
 	tup = prov_scan_next(&scan, BackwardScanDirection);
 	if (HeapTupleIsValid(tup))
 	{
@@ -118,9 +124,10 @@ prove_checkpoint(int64 size, int64 *found_size, int *incarnation)
 }
 
 char *
-prove_make_proof(int64 seq, int64 asked_size, size_t *prooflen)
+prove_make_proof(ProveKept *kept, int64 seq, int64 asked_size, size_t *prooflen)
 {
 	bool		newest = asked_size == PROVE_NEWEST;
+	int64		wanted = newest ? -1 : asked_size;
 	int64		size = 0;
 	int64		leaf;
 	ProvLog    *log;
@@ -134,15 +141,17 @@ prove_make_proof(int64 seq, int64 asked_size, size_t *prooflen)
 	pv_buf		b;
 
 	/* The checkpoint first: the log as read after it has all its leaves. */
-	if (newest)
-		note = prove_checkpoint(-1, &size, NULL);
+	if (kept != NULL)
+	{
+		log = prove_kept_begin(kept);
+		note = newest || asked_size >= 0 ? prove_kept_checkpoint(kept, wanted, &size) : (Datum) 0;
+	}
 	else
 	{
-		size = asked_size;
-		note = size < 0 ? (Datum) 0 : prove_checkpoint(size, &size, NULL);
+		note = newest || asked_size >= 0 ? prove_checkpoint(wanted, &size, NULL) : (Datum) 0;
+		log = prov_log_open(NULL);
 	}
 
-	log = prov_log_open(NULL);
 	leaf = prove_sealed_leaf(log, seq);
 	if (newest)
 	{
@@ -168,7 +177,10 @@ prove_make_proof(int64 seq, int64 asked_size, size_t *prooflen)
 	}
 
 	prov_check(pv_tree_inclusion(prov_log_tree(log), leaf, size, path, &npath));
-	prov_log_close(log);
+	if (kept != NULL)
+		prove_kept_end(kept);
+	else
+		prov_log_close(log);
 
 	bytes = checkpoint_bytes(note, &len);
 	/* the two lines at the head, then 44 digits of base64 and a newline per hash */
@@ -190,7 +202,7 @@ provenance_prove(PG_FUNCTION_ARGS)
 
 	if (PG_ARGISNULL(0))
 		PG_RETURN_NULL();
-	proof = prove_make_proof(PG_GETARG_INT64(0),
+	proof = prove_make_proof(prove_kept(fcinfo), PG_GETARG_INT64(0),
 							 PG_ARGISNULL(1) ? PROVE_NEWEST : Max(PG_GETARG_INT64(1), PROVE_NEWEST + 1), &len);
 	PG_RETURN_DATUM(proof_to_datum(proof, len));
 }

@@ -133,13 +133,29 @@ extern void history_put(HistoryOutput *out, const ProvLeafRef *ref, const pv_has
 /* Does this operation leave an image of the whole row? */
 extern bool history_has_row(int op);
 
+/* What the calls of prove() in one statement keep, see kept.c. */
+typedef struct ProveKept ProveKept;
+
+/* NULL: nothing is kept, or not yet. */
+extern ProveKept *prove_kept(FunctionCallInfo fcinfo);
+
+/*
+ * The log as it is now. prove_kept_end() makes
+ * what was read available to the next call; without it, all is forgotten.
+ */
+extern ProvLog *prove_kept_begin(ProveKept *kept);
+extern void prove_kept_end(ProveKept *kept);
+
+/* As prove_checkpoint(); the value lives as long as what is kept. After prove_kept_begin(). */
+extern Datum prove_kept_checkpoint(ProveKept *kept, int64 size, int64 *found_size);
+
 /*
  * The inclusion proof (a tlog-proof) of an entry in the checkpoint of that
  * size, or in the newest; palloc'd. An error of the caller's if there is no
- * such entry or checkpoint, or not yet.
+ * such entry or checkpoint, or not yet. kept may be NULL.
  */
 #define PROVE_NEWEST PG_INT64_MIN
-extern char *prove_make_proof(int64 seq, int64 size, size_t *prooflen);
+extern char *prove_make_proof(ProveKept *kept, int64 seq, int64 size, size_t *prooflen);
 
 /* The leaf index of an entry; an error of the caller's if there is no such entry, or if it is not sealed. */
 extern int64 prove_sealed_leaf(ProvLog *log, int64 seq);
@@ -162,6 +178,9 @@ pg_noreturn extern void prove_log_damaged(int64 leaf);
  * incarnations: then the newer one's. incarnation may be NULL.
  */
 extern Datum prove_checkpoint(int64 size, int64 *found_size, int *incarnation);
+
+/* The same as that snapshot sees it; NULL: the latest. */
+extern Datum prove_checkpoint_seen(Snapshot snapshot, int64 size, int64 *found_size, int *incarnation);
 
 /* 22023 for a tile that the log does not have, or not in that width. */
 extern void prove_check_tile(ProvLog *log, int level, int64 index, int width);

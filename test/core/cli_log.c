@@ -110,7 +110,7 @@ main(int argc, char **argv)
 	uint64_t	size;
 	unsigned	variant;
 	pv_frontier f;
-	pv_tree		tree = {&hasher, get, NULL};
+	pv_tree		tree = {&hasher, get, NULL, NULL};
 	pv_hash		root;
 	pv_vkey		vkey,
 				witness;

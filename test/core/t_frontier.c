@@ -207,7 +207,7 @@ test_huge(void)
 	static const uint64_t special[] = {1, 2, 3, 255, 256, 65537, UINT64_C(1) << 55, (UINT64_C(1) << 56) - 1,
 		UINT64_C(1) << 56, (UINT64_C(1) << 56) + 1, (UINT64_C(1) << 62) - 1, UINT64_C(1) << 62,
 	(UINT64_C(1) << 62) + 1, PV_MAX_TREE - 1, PV_MAX_TREE};
-	pv_tree		tree = {&hasher, uniform_read, NULL};
+	pv_tree		tree = {&hasher, uniform_read, NULL, NULL};
 	uint64_t	sizes[15 + 60];
 	pv_hash		path[PV_MAX_PATH + 1];
 	pv_hash		a;
@@ -303,7 +303,7 @@ test_huge(void)
 int
 main(void)
 {
-	pv_tree		tree = {&hasher, store_read, &large};
+	pv_tree		tree = {&hasher, store_read, &large, NULL};
 	unsigned	i;
 
 	if (pv_hasher_init(&hasher) != PV_OK)

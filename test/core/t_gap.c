@@ -42,7 +42,7 @@ read_stored(void *arg, unsigned l, uint64_t first, unsigned count, pv_hash *out)
 	return PV_OK;
 }
 
-static const pv_tree tree = {&hasher, read_stored, NULL};
+static const pv_tree tree = {&hasher, read_stored, NULL, NULL};
 
 static void
 fill(void)

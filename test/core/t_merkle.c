@@ -2,6 +2,7 @@
  * t_merkle.c: roots and paths against the recursions of the RFCs, for every
  * tree of up to 130 leaves and everything that can be asked of it, and against
  * vectors made elsewhere (../vectors/tree.txt). What is spoilt must not verify.
+ * Paths out of kept tiles are the same.
  */
 #include "oracle.h"
 
@@ -267,7 +268,7 @@ test_vectors(void)
 	static pv_hash row[512];
 	static pv_hash upper[2];
 	store		s = {.level = {row, upper, NULL}};
-	pv_tree		tree = {&hasher, store_read, &s};
+	pv_tree		tree = {&hasher, store_read, &s, NULL};
 	pv_frontier ct;
 	FILE	   *f = fopen("../vectors/tree.txt", "r");
 	char		line[400];
@@ -351,12 +352,85 @@ test_vectors(void)
 	CHECK(s.bad_reads == 0);
 }
 
+/* -------------------------------------------------------------- kept tiles */
+
+#define LARGE (3 * 65536 + 2 * 256 + 77)
+
+static void
+check_kept(const pv_tree *plain, const pv_tree *keeping, uint64_t index, uint64_t size)
+{
+	pv_hash		want[PV_MAX_PATH];
+	pv_hash		got[PV_MAX_PATH];
+	unsigned	nwant;
+	unsigned	ngot;
+
+	CHECK(pv_tree_inclusion(plain, index, size, want, &nwant) == PV_OK);
+	CHECK(pv_tree_inclusion(keeping, index, size, got, &ngot) == PV_OK);
+	CHECK(same_path(got, ngot, want, nwant));
+	CHECK(pv_tree_consistency(plain, index + 1, size, want, &nwant) == PV_OK);
+	CHECK(pv_tree_consistency(keeping, index + 1, size, got, &ngot) == PV_OK);
+	CHECK(same_path(got, ngot, want, nwant));
+}
+
+static void
+test_kept(void)
+{
+	static pv_folded folded[PV_FOLDED_TILES];
+	static pv_hash levels[3][LARGE];
+	store		s = {.size = LARGE, .level = {levels[0], levels[1], levels[2]}};
+	pv_tree		plain = {&hasher, store_read, &s, NULL};
+	pv_tree		keeping = {&hasher, store_read, &s, folded};
+	const uint64_t sizes[] = {LARGE, LARGE - 1, 65536, 65537, 2 * 65536 + 256, 257};
+	pv_hash		path[PV_MAX_PATH];
+	unsigned	n;
+	long		reads;
+	unsigned	i;
+
+	for (i = 0; i < LARGE; i++)
+		levels[0][i] = hash_leaf("number", i);
+	s.count[0] = LARGE;
+	blocks = NULL;
+	leaves = levels[0];
+	for (i = 0; i < LARGE / 256; i++)
+		levels[1][i] = mth((uint64_t) i * 256, ((uint64_t) i + 1) * 256);
+	s.count[1] = LARGE / 256;
+	leaves = levels[1];
+	for (i = 0; i < LARGE / 65536; i++)
+		levels[2][i] = mth((uint64_t) i * 256, ((uint64_t) i + 1) * 256);
+	s.count[2] = LARGE / 65536;
+
+	CASE("paths out of kept tiles are those without, for leaves and sizes in any order");
+	for (i = 0; i < 400; i++)
+	{
+		uint64_t	size = sizes[i % 7 % 6];
+
+		check_kept(&plain, &keeping, (uint64_t) i * 2654435761u % size, size);
+		check_kept(&plain, &keeping, size - 1 - i % 257, size);
+	}
+	CHECK(s.bad_reads == 0);
+
+	CASE("paths of neighbours read nothing again");
+	CHECK(pv_tree_inclusion(&keeping, 65536 + 512, LARGE, path, &n) == PV_OK);
+	reads = s.reads;
+	for (i = 0; i < 256; i++)
+		CHECK(pv_tree_inclusion(&keeping, 65536 + 512 + i, LARGE, path, &n) == PV_OK);
+	CHECK(s.reads == reads);
+
+	CASE("a tile that could not be read is not kept");
+	s.fail = true;
+	CHECK(pv_tree_inclusion(&keeping, 100, 200, path, &n) == PV_E_STORAGE);
+	CHECK(pv_tree_inclusion(&keeping, 3 * 65536, LARGE - 5, path, &n) == PV_E_STORAGE);
+	s.fail = false;
+	check_kept(&plain, &keeping, 100, 200);
+	check_kept(&plain, &keeping, 3 * 65536, LARGE - 5);
+}
+
 int
 main(void)
 {
 	static pv_hash row[EXHAUSTIVE + 1];
 	store		s = {.size = EXHAUSTIVE + 1, .level = {row}, .count = {EXHAUSTIVE + 1}};
-	pv_tree		tree = {&hasher, store_read, &s};
+	pv_tree		tree = {&hasher, store_read, &s, NULL};
 	unsigned	i;
 
 	if (pv_hasher_init(&hasher) != PV_OK)
@@ -369,6 +443,7 @@ main(void)
 	test_roots(&tree);
 	test_inclusion(&tree);
 	test_consistency(&tree);
+	test_kept();
 
 	pv_hasher_free(&hasher);
 	return harness_end();
