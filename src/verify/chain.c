@@ -18,30 +18,11 @@
  */
 #include "postgres.h"
 
-#include "access/htup_details.h"
-#include "miscadmin.h"
-#include "utils/builtins.h"
 #include "utils/memutils.h"
 
 #include "types/types.h"
-#include "verify/chain_store.h"
+#include "verify/chain_row.h"
 #include "verify/parallel.h"
-#include "verify/table_events.h"
-
-/* What is known of a table whose rows are read. */
-typedef struct TableGroup
-{
-	TableState *state;
-	uint8		own_id[PV_ROW_ID_LEN];	/* of the table's own chain */
-	bool		has_own_id;
-	bool		any;			/* there are entries */
-	TableEvents events;			/* of this table, by position */
-	int64		last_tag;		/* position; -1: none */
-	int64		last_erase;
-
-	TableRows  *rows;
-	bool		complete;		/* rows are all rows of the table */
-} TableGroup;
 
 struct ChainSort
 {
@@ -58,18 +39,6 @@ struct ChainSort
 	TableGroup **groups;
 	TableGroup *last;			/* found last */
 };
-
-/* What is known of the row whose entries are being read. */
-typedef struct Chain
-{
-	bool		any;
-	ChainItem	last;
-	bool		exists;			/* after `state` */
-	ChainItem	state;			/* the last entry that says what the row is */
-	int64		erased;			/* entries without image */
-	ChainItem	first_erased;
-	int64		last_erase;		/* position */
-} Chain;
 
 ChainSort *
 chain_begin(Verify *v)
@@ -205,191 +174,6 @@ chain_add_unsealed(ChainSort *c, bool all, int32 table_id)
 					   "The entries not yet in the log cannot be read: %s", c->v->fault);
 }
 
-/* ---- one row ---- */
-
-static int64
-leaf_of(const ChainItem *item)
-{
-	return item->position >= UNSEALED_POSITION ? -1 : item->position;
-}
-
-typedef struct EntryTask
-{
-	Verify	   *v;
-	const ChainItem *item;
-	bool		found;
-	ProvEntry	entry;
-} EntryTask;
-
-static void
-fetch_entry(void *arg)
-{
-	EntryTask  *task = arg;
-
-	task->found = prov_entry_fetch(FullTransactionIdFromU64(task->item->xid), task->item->seq,
-								   task->v->snapshot, true, &task->entry);
-}
-
-static bool
-get_entry(Verify *v, const ChainItem *item, ProvEntry *out)
-{
-	EntryTask	task = {.v = v, .item = item};
-
-	if (!verify_try(v, fetch_entry, &task) || !task.found)
-		return false;
-	*out = task.entry;
-	return true;
-}
-
-/* The row that an entry is of, for people. */
-static char *
-object_of(Verify *v, TableGroup *g, const ChainItem *item)
-{
-	ProvEntry	entry;
-
-	return verify_object(v, g->state, get_entry(v, item, &entry) ? &entry : NULL);
-}
-
-static bool
-is_own_chain(const TableGroup *g, const ChainItem *item)
-{
-	return g->has_own_id && memcmp(item->row_id, g->own_id, PV_ROW_ID_LEN) == 0;
-}
-
-static void
-add_to_chain(Verify *v, TableGroup *g, Chain *chain, const ChainItem *item)
-{
-	int64		expected = -1;
-
-	if (chain->any && leaf_of(&chain->last) >= 0 &&
-		(is_own_chain(g, item) || !table_events_truncated(&g->events, chain->last.position, item->position)))
-		expected = chain->last.position;
-	if (leaf_of(item) >= 0 && item->prev_leaf != expected)
-		verify_finding(v, "chain_differs", SEV_ERROR, object_of(v, g, item), item->seq, item->position,
-					   "The entry names leaf " INT64_FORMAT " as the one before; the row's previous entry is leaf " INT64_FORMAT
-					   " (-1: none).", item->prev_leaf, expected);
-
-	if (!item->has_image && chain->erased++ == 0)
-		chain->first_erased = *item;
-	if (item->op == PV_OP_ERASE)
-		chain->last_erase = item->position;
-	else if (verify_is_row_image(item->op) || item->op == PV_OP_DELETE)
-	{
-		chain->state = *item;
-		chain->exists = item->op != PV_OP_DELETE;
-	}
-	chain->last = *item;
-	chain->any = true;
-}
-
-/* The table of heads is derived from the chains: what it says is compared. */
-static void
-check_head(Verify *v, TableGroup *g, ChainHeads *heads, const ChainItem *last)
-{
-	ChainHead	own;
-	const ChainHead *head;
-	bool		ok;
-
-	if (is_own_chain(g, last))
-		head = chain_own_head(v, last->table_id, &own, &ok) ? &own : NULL;
-	else
-		head = chain_heads_find(heads, last->row_id, &ok);
-	if (!ok)
-		verify_finding(v, "unreadable", SEV_ERROR, object_of(v, g, last), -1, -1, "The head of the chain cannot be read: %s", v->fault);
-	else if (head == NULL)
-		verify_finding(v, "head_differs", SEV_WARNING, object_of(v, g, last), last->seq, last->position,
-					   "The table of heads does not know this row chain.");
-	else if (head->leaf != last->position || (last->hash_good && !pv_hash_equal(&head->hash, &last->hash)))
-		verify_finding(v, "head_differs", SEV_WARNING, object_of(v, g, last), last->seq, last->position,
-					   "The table of heads has leaf " INT64_FORMAT " as the last of this row chain, or another hash.", head->leaf);
-}
-
-/* The row of a table that an item is. */
-static TableRow
-row_of(const ChainItem *item)
-{
-	TableRow	row = {.tableoid = (Oid) item->xid};
-
-	memcpy(row.row_id, item->row_id, PV_ROW_ID_LEN);
-	memcpy(row.digest, item->digest, sizeof(row.digest));
-	ItemPointerSet(&row.tid, (BlockNumber) (item->seq >> 16), (OffsetNumber) (item->seq & 0xFFFF));
-	return row;
-}
-
-static void
-compare_row(Verify *v, TableGroup *g, const ChainItem *state, const TableRow *row)
-{
-	ShapeState *shape = verify_shape(v, state->shape_id, state->seq);
-	ProvEntry	entry;
-	char	   *columns;
-
-	if (!state->has_image)
-		return;
-	if (shape->usable && pv_hash_equal(&shape->shape->digest, &g->state->shape_digest) &&
-		memcmp(state->digest, row->digest, sizeof(state->digest)) == 0)
-		return;
-	if (v->quiet && !table_rows_plain(g->rows))
-	{
-		v->findings++;			/* the leader is to compare them */
-		return;
-	}
-	if (!get_entry(v, state, &entry))
-		return;
-	columns = table_row_difference(g->rows, row, &entry);
-	if (columns != NULL)
-		verify_finding(v, "row_differs", SEV_ERROR, verify_object(v, g->state, &entry), state->seq, leaf_of(state),
-					   "The row differs from its last entry in: %s.", columns);
-}
-
-/*
- * All there is of a row is read: its entries, of which last_sealed is the last
- * with a leaf, and the row itself. Either may be missing.
- */
-static void
-end_chain(Verify *v, TableGroup *g, ChainHeads *heads, Chain *chain, const ChainItem *last_sealed, const TableRow *row)
-{
-	bool		counts;			/* the last that was recorded of the row still does */
-	bool		exists;
-
-	if (!chain->any)
-	{
-		if (row != NULL)
-			verify_unrecorded(v, g->state, g->rows, row, false);
-		return;
-	}
-	if (last_sealed != NULL)
-		check_head(v, g, heads, last_sealed);
-	if (chain->erased > 0 && Max(chain->last_erase, g->last_erase) < chain->first_erased.position)
-		verify_finding(v, "image_missing", SEV_ERROR, object_of(v, g, &chain->last), chain->first_erased.seq,
-					   leaf_of(&chain->first_erased),
-					   "Image or seed of " INT64_FORMAT " entries of the row are gone, and no entry says that they were erased.",
-					   chain->erased);
-	if (g->rows == NULL)
-		return;
-	if (is_own_chain(g, &chain->last))
-	{
-		if (row != NULL)
-			verify_unrecorded(v, g->state, g->rows, row, false);
-		return;
-	}
-	counts = chain->state.op != 0 && chain->state.position >= g->last_tag &&
-		!table_events_truncated(&g->events, chain->state.position, PG_INT64_MAX);
-	exists = chain->exists && counts;
-	if (counts && !verify_is_final(v, g->state, chain->state.seq))
-		verify_not_final(v, object_of(v, g, &chain->state), chain->state.seq, leaf_of(&chain->state));
-
-	if (row != NULL)
-	{
-		if (exists)
-			compare_row(v, g, &chain->state, row);
-		else
-			verify_unrecorded(v, g->state, g->rows, row, chain->last.position > g->last_tag);
-	}
-	else if (exists && g->complete)
-		verify_finding(v, "row_missing", SEV_ERROR, object_of(v, g, &chain->state), chain->state.seq, leaf_of(&chain->state),
-					   "The row's history says that it exists, the table has no such row.");
-}
-
 /* ---- one table ---- */
 
 static int64
@@ -516,8 +300,8 @@ check_part(ChainSort *c, int part, int64 *done)
 		{
 			if (item.position != ROW_POSITION)
 			{
-				add_to_chain(v, g, &chain, &item);
-				if (leaf_of(&item) >= 0)
+				chain_row_entry(v, g, &chain, &item);
+				if (chain_leaf_of(&item) >= 0)
 				{
 					sealed = item;
 					any_sealed = true;
@@ -525,20 +309,20 @@ check_part(ChainSort *c, int part, int64 *done)
 			}
 			else if (any_row)
 			{
-				TableRow	other = row_of(&item);
+				TableRow	other = chain_row_of(&item);
 
 				verify_unrecorded(v, g->state, g->rows, &other, false);
 			}
 			else
 			{
-				row = row_of(&item);
+				row = chain_row_of(&item);
 				any_row = true;
 			}
 			if (++*done % 256 == 0)
 				verify_progress(v, *done);
 			more = chain_reader_next(reader, &item);
 		} while (more && item.table_id == g->state->table_id && memcmp(item.row_id, row_id, PV_ROW_ID_LEN) == 0);
-		end_chain(v, g, heads, &chain, any_sealed ? &sealed : NULL, any_row ? &row : NULL);
+		chain_row_end(v, g, heads, &chain, any_sealed ? &sealed : NULL, any_row ? &row : NULL);
 		g->any = g->any || chain.any;
 		MemoryContextReset(v->tmp);
 		if (v->quiet && v->findings > 0)
