@@ -195,6 +195,11 @@ SELECT seq AS first, provenance.leaf(seq) AS bytes FROM leaf WHERE leaf_index = 
 INSERT INTO item VALUES (1002, 'again');
 SELECT * FROM again(:first, :'bytes', :'vkey');
 INSERT INTO item VALUES (1003, 'and again');
+SELECT n, s = max(sealed) OVER () AS as_sealed
+FROM (SELECT n, CASE n WHEN 4 THEN size(provenance.seal()) END AS sealed,
+		size(checkpoint(provenance.prove(:first + 0 * n))) AS s
+	FROM generate_series(1, 7) n OFFSET 0) t ORDER BY n OFFSET 3;
+INSERT INTO item VALUES (1004, 'and again');
 BEGIN ISOLATION LEVEL REPEATABLE READ;
 SELECT bool_and(as_sealed AND holds) AS as_sealed FROM again(:first, :'bytes', :'vkey');
 COMMIT;
