@@ -76,6 +76,19 @@ prov_json_valid(char *s, size_t len, int encoding)
 #define prov_disable_transaction_timeout() ((void) 0)
 #endif
 
+/*
+ * Ends a read of a page that an error interrupted, as the end of a subtransaction
+ * does. From 16 on it belongs to the resource owner; 18 may have more under way.
+ */
+#if PG_VERSION_NUM >= 180000
+#include "storage/aio_subsys.h"
+#define prov_abort_io() pgaio_error_cleanup()
+#elif PG_VERSION_NUM >= 160000
+#define prov_abort_io() ((void) 0)
+#else
+#define prov_abort_io() AbortBufferIO()
+#endif
+
 /* "Or stronger" (17). */
 #if PG_VERSION_NUM >= 170000
 #define prov_lock_held(tag, mode) LockHeldByMe(tag, mode, false)

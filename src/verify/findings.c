@@ -219,6 +219,7 @@ try_in_parallel_mode(Verify *v, void (*fn) (void *), void *arg)
 		/* in the order of AbortSubTransaction() */
 		LWLockReleaseAll();
 		pgstat_report_wait_end();
+		prov_abort_io();
 		UnlockBuffers();
 		ConditionVariableCancelSleep();
 		ok = false;

@@ -138,7 +138,7 @@ sql('acme', q{SET session_replication_role = replica; INSERT INTO provenance.tre
 settle();
 is(sql('globex', 'SELECT count(*) FROM provenance.tree_node WHERE index = 9999999'), '0', 'an insert into the other ledger passes by');
 sql('acme', q{SET session_replication_role = replica; DELETE FROM provenance.tree_node WHERE index = 9999999});
-my $head = sql('globex', 'SELECT from_row_id FROM provenance.head LIMIT 1');
+my $head = sql('globex', 'SELECT max(from_row_id::text) FROM provenance.head');
 sql('acme', "SET session_replication_role = replica; INSERT INTO provenance.head VALUES ('$head', 'x');
 	UPDATE provenance.head SET heads = 'y' WHERE from_row_id = '$head'; DELETE FROM provenance.head WHERE from_row_id = '$head'");
 settle();
