@@ -26,13 +26,14 @@
 #include "storage/lwlock.h"
 #include "tcop/tcopprot.h"
 #include "utils/builtins.h"
+#include "utils/guc.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
 #include "compat.h"
 #include "types/types.h"
-#include "verify/verify.h"
+#include "verify/parallel.h"
 
 #define FIRST_NOTICE_MS 5000
 #define NEXT_NOTICE_MS 7000
@@ -174,21 +175,29 @@ is_interruption(const Verify *v, int sqlerrcode)
 	return sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE || sqlerrcode == ERRCODE_QUERY_CANCELED;
 }
 
-/* Keeps what the error says. */
-static void
-take_fault(Verify *v, ResourceOwner owner)
+/* The error under way, as a copy that outlives what is given back after it. */
+static ErrorData *
+take_error(Verify *v)
 {
 	ErrorData  *error;
 
 	MemoryContextSwitchTo(v->cxt);
 	error = CopyErrorData();
-	if (is_interruption(v, error->sqlerrcode))
-	{
-		CurrentResourceOwner = owner;
-		PG_RE_THROW();
-	}
 	FlushErrorState();
-	v->fault = pstrdup(error->message);
+	return error;
+}
+
+/*
+ * Keeps what the error says, or goes on with it if it is an interruption: after
+ * the function's subtransaction has ended, which a handler further up would not
+ * know of.
+ */
+static void
+keep_fault(Verify *v, ErrorData *error)
+{
+	if (is_interruption(v, error->sqlerrcode) || (v->participant != NULL && verify_participant_failed(v->participant)))
+		ReThrowError(error);
+	v->fault = MemoryContextStrdup(v->cxt, error->message);
 	FreeErrorData(error);
 }
 
@@ -206,8 +215,12 @@ try_in_parallel_mode(Verify *v, void (*fn) (void *), void *arg)
 	MemoryContext old = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
 	ResourceOwner own = ResourceOwnerCreate(owner, "provenance verification");
-	volatile bool ok = true;
+	int			nest_level = NewGUCNestLevel();
+	ErrorData  *volatile error = NULL;
+	int			sec_context;
+	Oid			user;
 
+	GetUserIdAndSecContext(&user, &sec_context);
 	CurrentResourceOwner = own;
 	PG_TRY();
 	{
@@ -215,22 +228,26 @@ try_in_parallel_mode(Verify *v, void (*fn) (void *), void *arg)
 	}
 	PG_CATCH();
 	{
-		take_fault(v, owner);
+		error = take_error(v);
 		/* in the order of AbortSubTransaction() */
 		LWLockReleaseAll();
 		pgstat_report_wait_end();
 		prov_abort_io();
 		UnlockBuffers();
 		ConditionVariableCancelSleep();
-		ok = false;
+		SetUserIdAndSecContext(user, sec_context);
 	}
 	PG_END_TRY();
 	CurrentResourceOwner = own;
-	release_owner(own, ok);
+	release_owner(own, error == NULL);
+	AtEOXact_GUC(error == NULL, nest_level);
 	CurrentResourceOwner = owner;
 	ResourceOwnerDelete(own);
 	MemoryContextSwitchTo(old);
-	return ok;
+	if (error == NULL)
+		return true;
+	keep_fault(v, error);
+	return false;
 }
 
 bool
@@ -238,7 +255,7 @@ verify_try(Verify *v, void (*fn) (void *), void *arg)
 {
 	MemoryContext old = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
-	volatile bool ok = true;
+	ErrorData  *volatile error = NULL;
 
 	if (IsInParallelMode())
 		return try_in_parallel_mode(v, fn, arg);
@@ -251,14 +268,16 @@ verify_try(Verify *v, void (*fn) (void *), void *arg)
 	}
 	PG_CATCH();
 	{
-		take_fault(v, CurrentResourceOwner);
+		error = take_error(v);
 		RollbackAndReleaseCurrentSubTransaction();
-		ok = false;
 	}
 	PG_END_TRY();
 	MemoryContextSwitchTo(old);
 	CurrentResourceOwner = owner;
-	return ok;
+	if (error == NULL)
+		return true;
+	keep_fault(v, error);
+	return false;
 }
 
 void

@@ -20,6 +20,7 @@
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
 #include "access/parallel.h"
 #include "access/xact.h"
 #include "miscadmin.h"
@@ -47,6 +48,17 @@ verify_next_piece(Participant *p, uint64 *piece)
 		return false;
 	p->done++;
 	return true;
+}
+
+bool
+verify_participant_failed(Participant *p)
+{
+	if (p->number > 0)
+		return false;
+	/* a message may have been the last of a worker, and taken for an error of what was read */
+	ParallelMessagePending = true;
+	InterruptPending = true;
+	return pg_atomic_read_u32(&p->work->broken) != 0;
 }
 
 /* A Verify that says nothing of what it finds, and counts it. */
@@ -118,7 +130,16 @@ provenance_verify_worker(dsm_segment *seg, shm_toc *toc)
 				 errmsg("could not map dynamic shared memory segment")));
 	shared = dsm_segment_address(segment);
 	SharedFileSetAttach(&shared->files, segment);
-	take_part(work, shared, good, extra, ParallelWorkerNumber + 1);
+	PG_TRY();
+	{
+		take_part(work, shared, good, extra, ParallelWorkerNumber + 1);
+	}
+	PG_CATCH();
+	{
+		pg_atomic_write_u32(&work->broken, 1);
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
 	dsm_detach(segment);
 }
 
@@ -152,6 +173,7 @@ verify_launch(Verify *v, VerifyWork *work, void *extra, Size extra_len, bool *go
 	pg_atomic_init_u64(&w->next, 0);
 	pg_atomic_init_u64(&w->by_workers, 0);
 	pg_atomic_init_u32(&w->failed, 0);
+	pg_atomic_init_u32(&w->broken, 0);
 	shm_toc_insert(pcxt->toc, KEY_WORK, w);
 	g = shm_toc_allocate(pcxt->toc, work->npieces);
 	memset(g, 0, work->npieces);
@@ -165,6 +187,7 @@ verify_launch(Verify *v, VerifyWork *work, void *extra, Size extra_len, bool *go
 	shared->participants[shared->nlaunches++] = pcxt->nworkers + 1;
 
 	LaunchParallelWorkers(pcxt);
+	WaitForParallelWorkersToAttach(pcxt);	/* one that cannot start is an error here */
 	take_part(w, shared, g, e, 0);
 	WaitForParallelWorkersToFinish(pcxt);
 	ok = pg_atomic_read_u32(&w->failed) == 0;
@@ -244,6 +267,9 @@ verify_parallel_begin(Verify *v)
 		IsInParallelMode() || !IsMVCCSnapshot(v->snapshot))
 		return;
 	if (!verify_try(v, look_at_entries, &task) || !task.complete || task.nblocks < (BlockNumber) min_parallel_table_scan_size)
+		return;
+	/* numbers that cannot be: whoever reads the log alone knows what to do */
+	if (v->log_size / MaxHeapTuplesPerPage > task.nblocks || task.seq < 0 || task.seq > PG_INT64_MAX / 2)
 		return;
 
 	memset(&s, 0, sizeof(s));

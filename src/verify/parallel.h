@@ -58,6 +58,7 @@ typedef struct VerifyWork
 	pg_atomic_uint64 next;
 	pg_atomic_uint64 by_workers;	/* pieces that workers did */
 	pg_atomic_uint32 failed;	/* nothing of it counts */
+	pg_atomic_uint32 broken;	/* a worker ended with an error */
 
 	int32		table_id;		/* of leaves and rows */
 	LogScanOptions leaves;
@@ -80,6 +81,12 @@ typedef struct Participant
 
 /* The next piece to do; false if there is none. */
 extern bool verify_next_piece(Participant *p, uint64 *piece);
+
+/*
+ * After an error that was caught: is it a worker's, which came with the messages
+ * that are read in between, and not the data's? Has the rest of them read again.
+ */
+extern bool verify_participant_failed(Participant *p);
 
 /* The leader's. */
 typedef struct VerifyParallel

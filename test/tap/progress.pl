@@ -121,6 +121,11 @@ is(tell_session($verifiers[0], 'SELECT count(*) FROM provenance.progress WHERE p
 	'one that failed inside a block is gone');
 tell_session($verifiers[0], "ROLLBACK");
 
+# And outside of one: what the session does next is committed as ever.
+tell_session($verifiers[0], $caught);
+tell_session($verifiers[0], 'CREATE TABLE public.after_one ()');
+is(psql(q{SELECT to_regclass('public.after_one')}), 'after_one', 'no transaction is left open by one that a block caught');
+
 # A phase that ends, and its counts.
 tell_session($holder, 'ROLLBACK');
 $verifiers[2]{run}->pump until $verifiers[2]{out} =~ /^over$/m;
