@@ -73,6 +73,61 @@ UPDATE provenance.head h SET heads = s.heads FROM heads s WHERE s.from_row_id = 
 ALTER TABLE provenance.head ALTER heads SET NOT NULL, ENABLE TRIGGER ALL;
 SELECT provenance.size(provenance.seal()) > 0 AS sealed;
 
+-- Nor is a head that is not where it is looked for taken for none, of a row k
+-- that changes: in a block that begins later, in another block, out of order.
+INSERT INTO t SELECT n, 'many' FROM generate_series(1000, 1099) n;
+SELECT provenance.size(provenance.seal()) > 0 AS sealed;
+DELETE FROM heads;
+INSERT INTO heads TABLE provenance.head;
+ALTER TABLE provenance.head DISABLE TRIGGER ALL;
+CREATE TABLE deed (n int, what text, row_id uuid, statement text);
+WITH b AS (SELECT *, lag(heads) OVER w AS before, lag(from_row_id) OVER w AS from_before,
+		row_number() OVER w AS i FROM heads WINDOW w AS (ORDER BY from_row_id))
+INSERT INTO deed SELECT 1, 'begins later', from_row_id,
+		format('UPDATE provenance.head SET from_row_id = %L WHERE from_row_id = %L', encode(substr(heads, 57, 16), 'hex'), from_row_id) FROM b WHERE i = 4
+	UNION ALL SELECT 2, 'begins later, the first', encode(substr(heads, 1, 16), 'hex')::uuid,
+		format('UPDATE provenance.head SET from_row_id = %L WHERE from_row_id = %L', encode(substr(heads, 57, 16), 'hex'), from_row_id)
+		FROM b WHERE i = 1
+	UNION ALL SELECT 3, 'in the next block', encode(substr(before, length(before) - 55, 16), 'hex')::uuid,
+		format('UPDATE provenance.head SET heads = CASE WHEN from_row_id = %1$L THEN %2$L::bytea ELSE %3$L END WHERE from_row_id IN (%1$L, %4$L)', from_before,
+			substr(before, 1, length(before) - 56), substr(before, length(before) - 55) || heads, from_row_id) FROM b WHERE i = 6
+	UNION ALL SELECT 4, 'in the block before', from_row_id,
+		format('UPDATE provenance.head SET heads = CASE WHEN from_row_id = %1$L THEN %2$L::bytea ELSE %3$L END WHERE from_row_id IN (%1$L, %4$L)', from_before,
+			before || substr(heads, 1, 56), substr(heads, 57), from_row_id) FROM b WHERE i = 8
+	UNION ALL SELECT 5, 'out of order', from_row_id,
+		format('UPDATE provenance.head SET heads = %L WHERE from_row_id = %L',
+			substr(heads, 57) || substr(heads, 1, 56), from_row_id) FROM b WHERE i = 10;
+CREATE PROCEDURE misplace() LANGUAGE plpgsql AS $$
+DECLARE
+	d deed;
+	k int;
+BEGIN
+	FOR d IN SELECT * FROM deed ORDER BY n LOOP
+		SELECT t.id INTO STRICT k FROM t, provenance.history('t', t.id) h JOIN provenance.entry e USING (seq) WHERE e.row_id = d.row_id LIMIT 1;
+		EXECUTE d.statement;
+		RAISE INFO '%: verify: %, verify_row: %', d.what, (SELECT string_agg(DISTINCT code, ' ') FROM provenance.verify()),
+			(SELECT coalesce(string_agg(DISTINCT code, ' '), 'nothing') FROM provenance.verify_row('t', k));
+		UPDATE t SET v = v || ', changed' WHERE id = k;
+		COMMIT;
+		BEGIN
+			PERFORM provenance.seal();
+			RAISE INFO 'sealed';
+		EXCEPTION WHEN OTHERS THEN
+			RAISE INFO '%', SQLERRM;
+		END;
+		DELETE FROM provenance.head;
+		INSERT INTO provenance.head TABLE heads;
+		COMMIT;
+		PERFORM provenance.seal();
+		DELETE FROM heads;
+		INSERT INTO heads TABLE provenance.head;
+		COMMIT;
+	END LOOP;
+END $$;
+CALL misplace();
+ALTER TABLE provenance.head ENABLE TRIGGER ALL;
+SELECT * FROM provenance.verify();
+
 -- Whom it is granted.
 CREATE ROLE regress_seal;
 SET ROLE regress_seal;

@@ -10,7 +10,9 @@
  *
  * The first row begins at the least row identity there is, so that each
  * identity belongs to exactly one row, whether it has a head yet or not. Rows
- * that become too large are parted; none is ever joined with another.
+ * that become too large are parted; none is ever joined with another. No head
+ * is ever taken out, so that each row but the first has one of its own
+ * from_row_id: where it has not, heads are not where they are looked for.
  *
  * One row for each head cost a tuple header, a line pointer and an index entry
  * each, and one update, with its lock, its visibility check and its WAL record,
@@ -64,6 +66,41 @@ prov_head_block(Datum value, bool isnull, const uint8 **heads)
 	len = VARSIZE_ANY_EXHDR(v);
 	*heads = (const uint8 *) VARDATA_ANY(v);
 	return len % PROV_HEAD_LEN == 0 ? (int) (len / PROV_HEAD_LEN) : -1;
+}
+
+bool
+prov_head_block_begins(const uint8 *from, const uint8 *heads, int n)
+{
+	static const uint8 least[PV_ROW_ID_LEN];
+
+	return n > 0 && (memcmp(from, heads, PV_ROW_ID_LEN) == 0 || memcmp(from, least, PV_ROW_ID_LEN) == 0);
+}
+
+bool
+prov_head_next(const uint8 row_id[PV_ROW_ID_LEN], Snapshot snapshot, uint8 from[PV_ROW_ID_LEN], bool *good)
+{
+	ScanKeyData key;
+	ProvScan	scan;
+	HeapTuple	tup;
+
+	bool		found = false;
+
+	prov_key_init(&key, PROV_HEAD, A_HEAD_FROM, BTGreaterEqualStrategyNumber, PointerGetDatum(row_id));
+	prov_scan_begin_ordered(&scan, PROV_HEAD, snapshot, 1, &key);
+	while (!found && HeapTupleIsValid(tup = prov_scan_next(&scan, ForwardScanDirection)))
+	{
+		const uint8 *heads = NULL;
+		bool		isnull;
+		Datum		value = heap_getattr(tup, A_HEAD_HEADS, prov_tupdesc(PROV_HEAD), &isnull);
+		int			n = prov_head_block(value, isnull, &heads);
+
+		value = heap_getattr(tup, A_HEAD_FROM, prov_tupdesc(PROV_HEAD), &isnull);
+		memcpy(from, DatumGetPointer(value), PV_ROW_ID_LEN);	/* by the key: not NULL */
+		*good = prov_head_block_begins(from, heads, n);
+		found = memcmp(from, row_id, PV_ROW_ID_LEN) != 0;
+	}
+	prov_scan_end(&scan);
+	return found;
 }
 
 bool
@@ -135,6 +172,7 @@ prov_block_scan_find(ProvBlockScan *s, const uint8 *row_id)
 {
 	int			steps = 0;
 
+	s->adjacent = false;
 	/* the entry that it stands on leads to another block, or to none */
 	if (s->positioned)
 		do
@@ -145,7 +183,10 @@ prov_block_scan_find(ProvBlockScan *s, const uint8 *row_id)
 	if (!s->positioned && steps > 0)
 		return false;			/* before the first block of all */
 	if (s->positioned && memcmp(block_from(s), row_id, PV_ROW_ID_LEN) <= 0)
+	{
 		s->patience = MAX_STEPS;
+		s->adjacent = steps == 1;
+	}
 	else
 	{
 		s->patience = Max(s->patience / 2, 1);

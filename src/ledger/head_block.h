@@ -46,6 +46,15 @@ extern bool prov_head_decode(const uint8 *at, ProvHead *out);
  */
 extern int	prov_head_block(Datum value, bool isnull, const uint8 **heads);
 
+/* Whether a block that is not malformed begins with the head that it has to. */
+extern bool prov_head_block_begins(const uint8 *from, const uint8 *heads, int n);
+
+/*
+ * The block after the one that a row identity belongs to: its from_row_id, and
+ * whether it begins as it has to. False if there is none.
+ */
+extern bool prov_head_next(const uint8 row_id[PV_ROW_ID_LEN], Snapshot snapshot, uint8 from[PV_ROW_ID_LEN], bool *good);
+
 /* The stored head of a row chain; false if there is none, or none that can be read. */
 extern bool prov_head_fetch(const uint8 row_id[PV_ROW_ID_LEN], Snapshot snapshot, ProvHead *out);
 
@@ -59,6 +68,7 @@ typedef struct ProvBlockScan
 	ScanKeyData key;
 	struct TupleTableSlot *slot;	/* the block that it stands on, deformed */
 	bool		positioned;		/* on an index entry */
+	bool		adjacent;		/* the block after it is the one it stood on before */
 	int			patience;
 } ProvBlockScan;
 

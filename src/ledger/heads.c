@@ -218,6 +218,21 @@ stored_hash(Datum d, bool isnull)
 	return *DatumGetHashP(d);
 }
 
+/*
+ * The heads of the block in a slot: how many. A block that does not begin as it
+ * has to is refused: a head that is not found in it would be taken for none.
+ */
+static int
+stored_heads(TupleTableSlot *slot, const uint8 **from, const uint8 **stored)
+{
+	int			n = prov_head_block(slot->tts_values[A_HEAD_HEADS - 1], slot->tts_isnull[A_HEAD_HEADS - 1], stored);
+
+	*from = (const uint8 *) DatumGetPointer(slot->tts_values[A_HEAD_FROM - 1]);
+	if (n < 0 || slot->tts_isnull[A_HEAD_FROM - 1] || !prov_head_block_begins(*from, *stored, n))
+		prov_check(PV_E_STORAGE);
+	return n;
+}
+
 /* ---- tables ---- */
 
 static TableHead *
@@ -362,10 +377,7 @@ flush_block(ProvHeads *heads, const Sorted *rows, int n, TupleTableSlot *slot)
 		if (!table_tuple_fetch_row_version(heads->row_writer.rel, &at, SnapshotSelf, slot))
 			elog(ERROR, "a row of table head is gone");
 		slot_getallattrs(slot);
-		from = (const uint8 *) DatumGetPointer(slot->tts_values[A_HEAD_FROM - 1]);
-		nstored = prov_head_block(slot->tts_values[A_HEAD_HEADS - 1], slot->tts_isnull[A_HEAD_HEADS - 1], &stored);
-		if (nstored < 0)
-			prov_check(PV_E_STORAGE);	/* the constraint was dropped */
+		nstored = stored_heads(slot, &from, &stored);
 	}
 	if (nstored + n > PROV_BLOCK_HEADS_MAX * 2)
 		all = palloc_extended((Size) (nstored + n) * PROV_HEAD_LEN, MCXT_ALLOC_HUGE);
@@ -459,7 +471,9 @@ read_heads(ProvHeads *heads, Sorted *wanted, int n)
 	ProvBlockScan s;
 	const uint8 *from = NULL;	/* of the block in hand */
 	const uint8 *stored = NULL;
+	int			n_stored = 0;
 	int			left = 0;		/* heads of it before the one last compared */
+	bool		next_good = false;	/* the block after it has none of its heads */
 	int			i;
 
 	prov_block_scan_begin(&s, heads->row_writer.rel);
@@ -472,17 +486,35 @@ read_heads(ProvHeads *heads, Sorted *wanted, int n)
 			fetch_ahead(wanted[i - AHEAD].row);
 		if (from == NULL || memcmp(from, r->row_id, PV_ROW_ID_LEN) > 0)
 		{
+			bool		any_above = from != NULL;
+			uint8		above[PV_ROW_ID_LEN];
+
+			if (any_above)
+				memcpy(above, from, PV_ROW_ID_LEN);
 			if (!prov_block_scan_find(&s, r->row_id))
+			{
+				/* the first block of all begins at the least */
+				if (any_above || prov_head_next(r->row_id, SnapshotSelf, above, &next_good))
+					prov_check(PV_E_STORAGE);
 				break;
-			from = (const uint8 *) DatumGetPointer(s.slot->tts_values[A_HEAD_FROM - 1]);
-			left = prov_head_block(s.slot->tts_values[A_HEAD_HEADS - 1],
-								   s.slot->tts_isnull[A_HEAD_HEADS - 1], &stored);
-			if (left < 0)
-				prov_check(PV_E_STORAGE);	/* the constraint was dropped */
+			}
+			left = n_stored = stored_heads(s.slot, &from, &stored);
+			next_good = s.adjacent;
+			if (any_above && memcmp(prov_head_at(stored, left - 1), above, PV_ROW_ID_LEN) >= 0)
+				prov_check(PV_E_STORAGE);
 		}
 		r->block = s.slot->tts_tid;
 		while (left > 0 && (cmp = memcmp(prov_head_at(stored, left - 1), r->row_id, PV_ROW_ID_LEN)) > 0)
 			left--;
+		/* beyond all of its block: no head yet, unless the next block has it */
+		if (left == n_stored && cmp < 0 && !next_good)
+		{
+			uint8		next[PV_ROW_ID_LEN];
+
+			next_good = true;
+			if (prov_head_next(r->row_id, SnapshotSelf, next, &next_good) && !next_good)
+				prov_check(PV_E_STORAGE);
+		}
 		if (cmp == 0 && !prov_head_decode(prov_head_at(stored, left - 1), &r->head))
 			prov_check(PV_E_STORAGE);
 	}

@@ -4,7 +4,8 @@
  *
  * Read in pieces of HEADS, each in a scan of the index from the identity that
  * is asked for on. After a piece that cannot be read, each head is looked up
- * by itself, so that only those are missed that cannot be read.
+ * by itself, so that only those are missed that cannot be read. A head that is
+ * not where the sealer looks for it (head_block.c) is none.
  */
 #include "postgres.h"
 
@@ -38,20 +39,40 @@ add_head(ChainHeads *h, const uint8 *row_id, const ProvHead *head)
 	to->hash = head->hash;
 }
 
-/* Takes the heads of a block from the identity asked for on. */
-static void
+/*
+ * Takes the heads of a block from the identity asked for on, and gives up those
+ * of blocks before that lie beyond its begin. A block whose begin was changed
+ * has no head for it: its first is left out. False: enough.
+ */
+static bool
 add_block(ChainHeads *h, HeapTuple tup)
 {
+	TupleDesc	desc = prov_tupdesc(PROV_HEAD);
 	bool		isnull;
-	Datum		value = heap_getattr(tup, A_HEAD_HEADS, prov_tupdesc(PROV_HEAD), &isnull);
+	const uint8 *from = (const uint8 *) DatumGetPointer(heap_getattr(tup, A_HEAD_FROM, desc, &isnull));
+	const uint8 *least = from;	/* by the scan's key: not NULL */
+	Datum		value = heap_getattr(tup, A_HEAD_HEADS, desc, &isnull);
 	const uint8 *heads = NULL;
 	int			n = prov_head_block(value, isnull, &heads);
 	ProvHead	head;
 	int			i;
 
-	for (i = 0; i < n && h->n < HEADS; i++)
-		if (memcmp(prov_head_at(heads, i), h->from, PV_ROW_ID_LEN) >= 0 && prov_head_decode(prov_head_at(heads, i), &head))
-			add_head(h, prov_head_at(heads, i), &head);
+	while (h->n > 0 && memcmp(h->heads[h->n - 1].row_id, from, PV_ROW_ID_LEN) >= 0)
+		h->n--;
+	if (h->n == HEADS)
+		return false;
+	for (i = n > 0 && !prov_head_block_begins(from, heads, n) ? 1 : 0; i < n && h->n < HEADS; i++)
+	{
+		const uint8 *at = prov_head_at(heads, i);
+		int			order = memcmp(at, least, PV_ROW_ID_LEN);
+
+		if (order < 0 || (order == 0 && i > 0))
+			continue;
+		least = at;
+		if (memcmp(at, h->from, PV_ROW_ID_LEN) >= 0 && prov_head_decode(at, &head))
+			add_head(h, at, &head);
+	}
+	return true;
 }
 
 static void
@@ -77,11 +98,10 @@ read_piece(void *arg)
 	prov_scan_end(&scan);
 	prov_key_init(&key, PROV_HEAD, A_HEAD_FROM, BTGreaterEqualStrategyNumber, PointerGetDatum(h->from));
 	prov_scan_begin_ordered(&scan, PROV_HEAD, h->v->snapshot, 1, &key);
-	tup = NULL;
-	while (h->n < HEADS && HeapTupleIsValid(tup = prov_scan_next(&scan, ForwardScanDirection)))
-		if (ItemPointerCompare(&tup->t_self, &first) != 0)
-			add_block(h, tup);
-	h->to_the_end = h->n < HEADS;
+	do
+		tup = prov_scan_next(&scan, ForwardScanDirection);
+	while (HeapTupleIsValid(tup) && (ItemPointerCompare(&tup->t_self, &first) == 0 || add_block(h, tup)));
+	h->to_the_end = !HeapTupleIsValid(tup) && h->n < HEADS;
 	prov_scan_end(&scan);
 }
 

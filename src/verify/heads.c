@@ -214,17 +214,43 @@ check_head(Pieces *p, const uint8 *at)
 		check_exists(&h, table);
 }
 
+/*
+ * Is each head where the sealer looks for it: in the block that its row
+ * identity belongs to, and in order?
+ */
+static void
+check_places(Pieces *p, const uint8 *from, const uint8 *heads, int n)
+{
+	uint8		next[PV_ROW_ID_LEN];
+	bool		next_good;
+	bool		any_next = prov_head_next(from, p->v->snapshot, next, &next_good);
+	bool		good = prov_head_block_begins(from, heads, n);
+	int			i;
+
+	for (i = 0; i < n && good; i++)
+		good = memcmp(prov_head_at(heads, i), i == 0 ? from : prov_head_at(heads, i - 1), PV_ROW_ID_LEN) >= (i == 0 ? 0 : 1) &&
+			(!any_next || memcmp(prov_head_at(heads, i), next, PV_ROW_ID_LEN) < 0);
+	if (!good)
+		verify_finding(p->v, "head_differs", SEV_WARNING, "head", -1, -1,
+					   "Heads in a row of the table of heads are not where their row identities belong.");
+}
+
 void
 piece_check_heads(Pieces *p, HeapTuple tup)
 {
+	TupleDesc	desc = prov_tupdesc(PROV_HEAD);
 	bool		isnull;
-	Datum		value = heap_getattr(tup, A_HEAD_HEADS, prov_tupdesc(PROV_HEAD), &isnull);
+	bool		no_from;
+	Datum		value = heap_getattr(tup, A_HEAD_HEADS, desc, &isnull);
+	Datum		from = heap_getattr(tup, A_HEAD_FROM, desc, &no_from);
 	const uint8 *heads = NULL;
 	int			n = prov_head_block(value, isnull, &heads);
 	int			i;
 
-	if (n < 0)
+	if (n < 0 || no_from)
 		verify_finding(p->v, "head_differs", SEV_WARNING, "head", -1, -1, "A row of the table of heads is malformed.");
+	else
+		check_places(p, (const uint8 *) DatumGetPointer(from), heads, n);
 	for (i = 0; i < n; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
