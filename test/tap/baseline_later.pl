@@ -130,7 +130,7 @@ cmp_ok(q1(q{SELECT count(DISTINCT id) FROM chain WHERE op = 'baseline'}), '>', $
 q1(q{SELECT provenance.untag('t')});
 q1('SELECT lo_create(0) FROM generate_series(1, 3000)');	# for greater OIDs
 q1('SELECT count(lo_unlink(oid)) FROM pg_largeobject_metadata');
-q1(q{DROP VIEW wrong, chain; ALTER TABLE t RENAME TO old_t; CREATE TABLE t AS SELECT id, 0 AS n, pad, 0 AS unseen FROM old_t ORDER BY random(); ALTER TABLE t ADD PRIMARY KEY (id)});
+q1(q{DROP VIEW wrong, chain; ALTER TABLE t RENAME TO old_t; CREATE TABLE t AS SELECT id + k * 10000000 AS id, 0 AS n, pad, 0 AS unseen FROM old_t, generate_series(0, 2) k ORDER BY random(); ALTER TABLE t ADD PRIMARY KEY (id)});
 q1(<<'SQL');
 CREATE VIEW chain AS
 	SELECT leaf_index, (key->>'id')::int AS id, op, (image->>'n')::int AS n,
