@@ -512,6 +512,23 @@ prov_int64(HeapTuple tup, ProvRel rel, AttrNumber attno)
 	return isnull ? -1 : DatumGetInt64(d);
 }
 
+const uint8 *
+prov_fixed_bytes(Datum d, bool isnull, Size len)
+{
+	bytea	   *b = isnull ? NULL : DatumGetByteaPP(d);
+
+	return b != NULL && VARSIZE_ANY_EXHDR(b) == len ? (const uint8 *) VARDATA_ANY(b) : NULL;
+}
+
+const uint8 *
+prov_bytes(HeapTuple tup, ProvRel rel, AttrNumber attno, Size len)
+{
+	bool		isnull;
+	Datum		d = heap_getattr(tup, attno, prov_tupdesc(rel), &isnull);
+
+	return prov_fixed_bytes(d, isnull, len);
+}
+
 void
 prov_scan_begin(ProvScan *s, ProvRel rel, Oid index, Snapshot snapshot, int nkeys, ScanKey keys)
 {

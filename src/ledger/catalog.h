@@ -98,6 +98,10 @@ enum { A_COSD_INCARNATION = 1, A_COSD_SIZE, A_COSD_AT, A_COSD_ORIGIN, A_COSD_NOT
 /* A bigint column of a row; -1 if it is null. */
 extern int64 prov_int64(HeapTuple tup, ProvRel rel, AttrNumber attno);
 
+/* A bytea that is to have that length, of a value or of a row's column; NULL if it is anything else. */
+extern const uint8 *prov_fixed_bytes(Datum d, bool isnull, Size len);
+extern const uint8 *prov_bytes(HeapTuple tup, ProvRel rel, AttrNumber attno, Size len);
+
 /*
  * Writers over several rows of one relation: opens it (RowExclusiveLock kept to
  * the end of the transaction) and its indexes once.

@@ -83,18 +83,6 @@ prov_merged_tokens(text *tokens, size_t *n, bool *erased)
 	return fields;
 }
 
-/* A column as bytes of that length; NULL if it is anything else. */
-static const uint8 *
-fixed_bytes(Datum d, bool isnull, Size len)
-{
-	bytea	   *b;
-
-	if (isnull)
-		return NULL;
-	b = DatumGetByteaPP(d);
-	return VARSIZE_ANY_EXHDR(b) == len ? (const uint8 *) VARDATA_ANY(b) : NULL;
-}
-
 /* --- what entries have in common ---------------------------------------- */
 
 static void
@@ -197,7 +185,7 @@ check_context(ProvMergedCheck *c, int64 context_id)
 static const char *
 first_digest(ProvMergedCheck *c, const Datum *values, const bool *nulls, pv_hash *digest, bool *none)
 {
-	const uint8 *salt = fixed_bytes(values[A_MLEAF_CONTEXT_SALT - 1], nulls[A_MLEAF_CONTEXT_SALT - 1], PV_SALT_LEN);
+	const uint8 *salt = prov_fixed_bytes(values[A_MLEAF_CONTEXT_SALT - 1], nulls[A_MLEAF_CONTEXT_SALT - 1], PV_SALT_LEN);
 	int64		context_id;
 
 	*none = false;
@@ -242,7 +230,7 @@ prov_merged_check(ProvMergedCheck *c, HeapTuple tup)
 			i != A_MLEAF_CONTEXT_SALT - 1 && i != A_MLEAF_CONTEXT_DIGEST - 1)
 			return "its row is not complete";
 
-	bytes = fixed_bytes(values[A_MLEAF_LEAF - 1], false, PV_LEAF_LEN);
+	bytes = prov_fixed_bytes(values[A_MLEAF_LEAF - 1], false, PV_LEAF_LEN);
 	if (bytes == NULL || pv_leaf_decode(bytes, PV_LEAF_LEN, &leaf) != PV_OK)
 		return "its leaf does not decode";
 	prov_check(pv_leaf_hash(prov_hasher(), bytes, PV_LEAF_LEN, &hash));

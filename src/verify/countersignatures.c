@@ -32,20 +32,6 @@ typedef struct SignatureTask
 	bool		any;			/* there is one */
 } SignatureTask;
 
-/* A column of a row as bytes of that length; NULL if it is anything else. */
-static const uint8 *
-bytes_of(HeapTuple tup, AttrNumber attno, Size len)
-{
-	bool		isnull;
-	Datum		d = heap_getattr(tup, attno, prov_tupdesc(PROV_COUNTERSIGNATURE), &isnull);
-	bytea	   *b;
-
-	if (isnull)
-		return NULL;
-	b = DatumGetByteaPP(d);
-	return VARSIZE_ANY_EXHDR(b) == len ? (const uint8 *) VARDATA_ANY(b) : NULL;
-}
-
 static void
 check_one(SignatureTask *task, HeapTuple tup)
 {
@@ -55,8 +41,8 @@ check_one(SignatureTask *task, HeapTuple tup)
 	bool		null_hash;
 	int64		seq = DatumGetInt64(heap_getattr(tup, A_CSIG_SEQ, desc, &null_seq));
 	Datum		hash = heap_getattr(tup, A_CSIG_LEAF_HASH, desc, &null_hash);
-	const uint8 *key = bytes_of(tup, A_CSIG_KEY, PV_ED25519_PUBLIC_LEN);
-	const uint8 *signature = bytes_of(tup, A_CSIG_SIGNATURE, PV_ED25519_SIGNATURE_LEN);
+	const uint8 *key = prov_bytes(tup, PROV_COUNTERSIGNATURE, A_CSIG_KEY, PV_ED25519_PUBLIC_LEN);
+	const uint8 *signature = prov_bytes(tup, PROV_COUNTERSIGNATURE, A_CSIG_SIGNATURE, PV_ED25519_SIGNATURE_LEN);
 	int64		index = null_seq ? -1 : prov_log_leaf_of_seq(v->log, seq);
 	char	   *object = psprintf("entry " INT64_FORMAT, null_seq ? -1 : seq);
 	uint8		bytes[PV_LEAF_LEN];

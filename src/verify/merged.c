@@ -115,23 +115,12 @@ check_leaves(void *arg)
 	m->leaves = leaves;
 }
 
-/* A column that is to be bytes of that length; NULL if it is anything else. */
-static const uint8 *
-bytes_of(HeapTuple tup, ProvRel rel, AttrNumber attno, Size len)
-{
-	bool		isnull;
-	Datum		d = heap_getattr(tup, attno, prov_tupdesc(rel), &isnull);
-	bytea	   *b = isnull ? NULL : DatumGetByteaPP(d);
-
-	return b != NULL && VARSIZE_ANY_EXHDR(b) == len ? (const uint8 *) VARDATA_ANY(b) : NULL;
-}
-
 /* What is wrong with a countersignature, or NULL. */
 static const char *
 signature_fault(Verify *v, HeapTuple tup, int32 log_id, int64 index)
 {
-	const uint8 *key = bytes_of(tup, PROV_MERGED_COUNTERSIGNATURE, A_MCSIG_KEY, PV_ED25519_PUBLIC_LEN);
-	const uint8 *signature = bytes_of(tup, PROV_MERGED_COUNTERSIGNATURE, A_MCSIG_SIGNATURE, PV_ED25519_SIGNATURE_LEN);
+	const uint8 *key = prov_bytes(tup, PROV_MERGED_COUNTERSIGNATURE, A_MCSIG_KEY, PV_ED25519_PUBLIC_LEN);
+	const uint8 *signature = prov_bytes(tup, PROV_MERGED_COUNTERSIGNATURE, A_MCSIG_SIGNATURE, PV_ED25519_SIGNATURE_LEN);
 	HeapTuple	leaf = prov_fetch2(PROV_MERGED_LEAF, Int32GetDatum(log_id), Int64GetDatum(index), v->snapshot);
 	const uint8 *bytes;
 	uint8		message[PV_COUNTERSIGNATURE_MESSAGE_LEN];
@@ -141,7 +130,7 @@ signature_fault(Verify *v, HeapTuple tup, int32 log_id, int64 index)
 		return "it has no key or signature of the right length";
 	if (leaf == NULL)
 		return "its entry is gone";
-	bytes = bytes_of(leaf, PROV_MERGED_LEAF, A_MLEAF_LEAF, PV_LEAF_LEN);
+	bytes = prov_bytes(leaf, PROV_MERGED_LEAF, A_MLEAF_LEAF, PV_LEAF_LEN);
 	if (bytes == NULL)
 		return NULL;			/* which is another finding */
 	pv_buf_init(&b, message, sizeof(message));
