@@ -98,8 +98,41 @@ INSERT INTO provenance.inbox SELECT * FROM crm.example ORDER BY line;	-- fails
 DROP INDEX provenance.past_guard;
 CREATE INDEX past_guard ON provenance.merged_leaf (pseudonym) WHERE pseudonym IS NOT NULL;
 ALTER EVENT TRIGGER provenance_guard_start ENABLE ALWAYS;
+-- Further indexes over leaf hashes have every row once; one that is not ready gets none.
+CREATE INDEX further_btree ON provenance.merged_leaf (leaf_hash);
+CREATE INDEX further_hash ON provenance.merged_leaf USING hash (leaf_hash);
+CREATE INDEX further_include ON provenance.merged_leaf (leaf_hash) INCLUDE (op);
+CREATE INDEX not_ready ON provenance.merged_leaf (leaf_hash);
+UPDATE pg_index SET indisready = false, indisvalid = false WHERE indexrelid = 'provenance.not_ready'::regclass;
 INSERT INTO provenance.inbox SELECT * FROM crm.example ORDER BY line;
-DROP INDEX provenance.past_guard;
+CREATE FUNCTION crm.found() RETURNS TABLE (index name, used bigint, rows bigint) LANGUAGE plpgsql
+	SET search_path = provenance, pg_catalog SET enable_seqscan = off SET enable_bitmapscan = off AS $$
+DECLARE
+	hashes hash[] = (SELECT array_agg(leaf_hash) FROM merged_leaf);
+	one oid;
+	h hash;
+	plan json;
+	n bigint;
+BEGIN
+	FOR one, index IN SELECT oid, relname FROM pg_class JOIN pg_index ON indexrelid = oid
+		WHERE indrelid = 'merged_leaf'::regclass AND indkey[0] = 9 AND indisready ORDER BY relname
+	LOOP
+		UPDATE pg_index SET indisvalid = indexrelid = one WHERE indrelid = 'merged_leaf'::regclass;
+		used := 0;
+		rows := 0;
+		FOREACH h IN ARRAY hashes
+		LOOP
+			EXECUTE format('EXPLAIN (FORMAT JSON) SELECT op FROM merged_leaf WHERE leaf_hash = %L', h) INTO plan;
+			used := used + (plan -> 0 -> 'Plan' ->> 'Index Name' = index)::int;
+			EXECUTE format('SELECT count(op) FROM merged_leaf WHERE leaf_hash = %L', h) INTO n;
+			rows := rows + n;
+		END LOOP;
+		RETURN NEXT;
+	END LOOP;
+END $$;
+BEGIN; SELECT * FROM crm.found(); ROLLBACK;
+SELECT pg_relation_size('provenance.not_ready') = current_setting('block_size')::int AS untouched;
+DROP INDEX provenance.past_guard, provenance.further_btree, provenance.further_hash, provenance.further_include, provenance.not_ready;
 SELECT provenance.seal() IS NOT NULL AS sealed;
 SELECT entries, new_entries, new_countersignatures FROM provenance.merge;
 CREATE FUNCTION crm.edited(edit text) RETURNS TABLE (code text, object text, leaf_index bigint, message text) LANGUAGE plpgsql AS $$

@@ -118,20 +118,24 @@ prov_json_valid(char *s, size_t len, int encoding)
 	} while (0)
 #endif
 
-/* *indexed: does the new version need entries in the indexes? (before 16 the tuple knew) */
+/*
+ * Which indexes need an entry of the new version: none, all, or those that only
+ * summarize (16; before, the tuple knew, and such an index was like any other).
+ */
 #if PG_VERSION_NUM >= 160000
-#define prov_heap_update(rel, old, tup, indexed) \
-	do { \
-		TU_UpdateIndexes prov_which; \
-		simple_heap_update(rel, old, tup, &prov_which); \
-		*(indexed) = prov_which == TU_All; \
-	} while (0)
+#define prov_heap_update(rel, old, tup, which) simple_heap_update(rel, old, tup, which)
+#define prov_index_summarizing(info) ((info)->ii_Summarizing)
 #else
-#define prov_heap_update(rel, old, tup, indexed) \
+typedef enum TU_UpdateIndexes
+{
+	TU_None, TU_All, TU_Summarizing
+} TU_UpdateIndexes;
+#define prov_heap_update(rel, old, tup, which) \
 	do { \
 		simple_heap_update(rel, old, tup); \
-		*(indexed) = !HeapTupleIsHeapOnly(tup); \
+		*(which) = HeapTupleIsHeapOnly(tup) ? TU_None : TU_All; \
 	} while (0)
+#define prov_index_summarizing(info) false
 #endif
 
 /* A specifier in front of the declaration (18). */

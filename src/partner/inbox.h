@@ -125,9 +125,10 @@ extern void prov_batch_add(ProvBatch *b, Datum *values, bool *nulls);
 extern void prov_batch_flush(ProvBatch *b);
 
 /*
- * The index over that column of fixed length, and no other, has random keys:
- * its entries are sorted before they are inserted, the last ones by
- * prov_batch_end(). In the current memory context, work_mem at most.
+ * A btree index over that column of fixed length, and no other, has random
+ * keys: its entries are sorted before they are inserted, the last ones by
+ * prov_batch_end(). One index only, if there are several such. In the current
+ * memory context, work_mem at most.
  */
 extern void prov_batch_scattered(ProvBatch *b, AttrNumber attno);
 extern void prov_batch_end(ProvBatch *b);

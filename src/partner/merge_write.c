@@ -21,6 +21,7 @@
 #include "access/htup_details.h"
 #include "access/xact.h"
 #include "catalog/index.h"
+#include "catalog/pg_am.h"
 #include "executor/tuptable.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
@@ -47,6 +48,7 @@ struct ProvScattered
 {
 	AttrNumber	attno;			/* the index's only column */
 	int			keylen;
+	Oid			index;			/* the one whose entries wait; InvalidOid: none was met yet */
 	int			n;
 	int			cap;
 	int			max;
@@ -161,13 +163,34 @@ add_scattered(ProvWriter *w, int i, ProvScattered *s, TupleTableSlot *slot)
 	e->tid = slot->tts_tid;
 }
 
-/* Do the entries of that index wait? */
-static ProvScattered *
-scattered(const ProvBatch *b, const IndexInfo *info)
+/* One that is not is about to be built, with these rows: REINDEX CONCURRENTLY. */
+static bool
+ready(const ProvWriter *w, int i)
 {
-	for (int i = 0; i < b->nscattered; i++)
-		if (info->ii_NumIndexAttrs == 1 && info->ii_IndexAttrNumbers[0] == b->scattered[i]->attno)
-			return b->scattered[i];
+	return w->indexes->ri_IndexRelationInfo[i]->ii_ReadyForInserts;
+}
+
+/*
+ * Where do the entries of that index wait? NULL if they do not. There can be
+ * several over the same column, made by somebody or, for a while, by REINDEX
+ * CONCURRENTLY: the first one that is met is the one, to the end of the batch.
+ */
+static ProvScattered *
+scattered(ProvBatch *b, const ProvWriter *w, int i)
+{
+	Relation	index = w->indexes->ri_IndexRelationDescs[i];
+	const IndexInfo *info = w->indexes->ri_IndexRelationInfo[i];
+
+	for (int k = 0; k < b->nscattered; k++)
+	{
+		ProvScattered *s = b->scattered[k];
+
+		if (s->index == InvalidOid && info->ii_NumIndexAttrs == 1 && info->ii_IndexAttrNumbers[0] == s->attno &&
+			index->rd_rel->relam == BTREE_AM_OID && !index->rd_index->indisunique)
+			s->index = RelationGetRelid(index);
+		if (s->index == RelationGetRelid(index))
+			return s;
+	}
 	return NULL;
 }
 
@@ -203,8 +226,11 @@ prov_batch_flush(ProvBatch *b)
 	heap_multi_insert(w.rel, b->slots, b->n, GetCurrentCommandId(true), 0, NULL);
 	for (int i = 0; i < w.indexes->ri_NumIndices; i++)
 	{
-		ProvScattered *s = scattered(b, w.indexes->ri_IndexRelationInfo[i]);
+		ProvScattered *s;
 
+		if (!ready(&w, i))
+			continue;
+		s = scattered(b, &w, i);
 		for (int k = 0; k < b->n; k++)
 			if (s != NULL)
 				add_scattered(&w, i, s, b->slots[k]);
@@ -219,6 +245,11 @@ prov_batch_flush(ProvBatch *b)
 	b->n = 0;
 }
 
+/*
+ * The index can be gone: whoever drops one concurrently, and so whoever reindexes,
+ * waits for writers before and after declaring it dead, and one may begin just in
+ * between. No scan uses it by then, and its entries are of no use to anybody.
+ */
 void
 prov_batch_end(ProvBatch *b)
 {
@@ -230,8 +261,11 @@ prov_batch_end(ProvBatch *b)
 	prov_writer_open(&w, b->rel);
 	for (int i = 0; i < w.indexes->ri_NumIndices; i++)
 	{
-		ProvScattered *s = scattered(b, w.indexes->ri_IndexRelationInfo[i]);
+		ProvScattered *s;
 
+		if (!ready(&w, i))
+			continue;
+		s = scattered(b, &w, i);
 		if (s != NULL)
 			insert_scattered(&w, i, s);
 	}
@@ -244,18 +278,19 @@ prov_merged_leaf_update(HeapTuple old, Datum *values, bool *nulls)
 	TupleTableSlot *slot;
 	HeapTuple	tup;
 	ProvWriter	w;
-	bool		indexed;
+	TU_UpdateIndexes which;
 
 	prov_writer_open(&w, PROV_MERGED_LEAF);
 	tup = heap_form_tuple(RelationGetDescr(w.rel), values, nulls);
-	prov_heap_update(w.rel, &old->t_self, tup, &indexed);
-	if (indexed)
+	prov_heap_update(w.rel, &old->t_self, tup, &which);
+	if (which != TU_None)
 	{
 		slot = MakeSingleTupleTableSlot(RelationGetDescr(w.rel), &TTSOpsHeapTuple);
 		ExecStoreHeapTuple(tup, slot, false);
 		slot->tts_tid = tup->t_self;
 		for (int i = 0; i < w.indexes->ri_NumIndices; i++)
-			insert_index_entries(&w, i, slot);
+			if (ready(&w, i) && (which == TU_All || prov_index_summarizing(w.indexes->ri_IndexRelationInfo[i])))
+				insert_index_entries(&w, i, slot);
 		ExecDropSingleTupleTableSlot(slot);
 	}
 	heap_freetuple(tup);

@@ -128,6 +128,7 @@ sql('b', qq{SELECT provenance.add_partner('acme', '$key_a')});
 
 my $all = export('a', q{'contact', NULL, NULL, 'b', NULL, NULL, '{purpose}'});
 my $some = export('a', q{'contact', '{3,7}', '{id,email}', 'b'});
+my $more = export('a', q{'contact', '{3,7}', '{id,email}', 'b', NULL, NULL, '{purpose}'});
 my $others = export('a', q{'other'});
 my $size1 = (split /\|/, $all->[0][2])[2];
 
@@ -472,6 +473,45 @@ refused('strict', text(export('a', q{'contact', '{22}'})), 'PB008', 'one of two,
 	sql('tx2', $good);
 	is($h->query_safe("SET client_min_messages = error; $good; COMMIT; $merges"), '1', 'REPEATABLE READ: what another session has merged is known');
 	$h->quit;
+}
+
+# indexes of merged entries that are built meanwhile: not ready, then ready beside those that they will replace
+{
+	new_log('re');
+	sql('re', "CREATE EXTENSION amcheck; SELECT provenance.add_partner('acme', '$key_a')");
+	my $holds = 'SET client_min_messages = error; BEGIN; LOCK TABLE provenance.merged_leaf IN ROW EXCLUSIVE MODE';
+	my $waits = q{SELECT count(*) = 1 FROM pg_stat_progress_create_index p JOIN pg_locks l USING (pid) WHERE NOT l.granted AND p.phase = 'waiting for %s'};
+	my $ready = q{SELECT count(*) - count(*) FILTER (WHERE indisready), count(*) FILTER (WHERE indisready) FROM pg_index WHERE indrelid = 'provenance.merged_leaf'::regclass};
+	my ($first, $second, $third) = map { $node->background_psql('re') } 1 .. 3;
+	$first->query_safe($holds);
+	my $reindex = IPC::Run::start([ 'psql', '-XAqt', '-v', 'ON_ERROR_STOP=1', '-d', $node->connstr('re'), '-c', 'REINDEX TABLE CONCURRENTLY provenance.merged_leaf' ],
+		'<', \undef, '>', \my $out, '2>', \my $err);
+	ok($node->poll_query_until('re', sprintf($waits, 'writers before build')), 'indexes that are being built');
+	is(sql('re', $ready), '3|3', 'and are not ready');
+	like(put('re', text($some)), qr/NOTICE:.*partner "acme"/, 'a merge beside them');
+	$second->query_safe($holds);
+	$first->query_safe('COMMIT');
+	ok($node->poll_query_until('re', sprintf($waits, 'writers before validation')), 'built');
+	is(sql('re', $ready), '0|6', 'and ready');
+	append_to_file("$tmp/all", text($all));
+	$third->query_safe("SET client_min_messages = error; BEGIN; COPY provenance.inbox FROM '$tmp/all'");
+	$second->query_safe('COMMIT');
+	ok($node->poll_query_until('re', sprintf($waits, 'readers before marking dead')), 'and valid, without having seen a merge that goes on');
+	$third->query_safe('COMMIT');
+	$_->quit foreach $first, $second, $third;
+	ok($reindex->finish, 'REINDEX CONCURRENTLY') or diag($err);
+	is(sql('re', $ready), '0|3', 'took the place of the others');
+	is(sql('re', 'SELECT count(*) FROM provenance.merged_leaf'), $n, 'all entries are merged');
+	like(fails('re', q{SELECT bt_index_check(indexrelid, true) FROM pg_index WHERE indrelid = 'provenance.merged_leaf'::regclass}), qr/^no error/, 'and each once in each index');
+
+	# what a row gets later, where only an index that summarizes needs to know (16)
+	new_log('later');
+	sql('later', "SELECT provenance.add_partner('acme', '$key_a')");
+	like(put('later', text($some)), qr/NOTICE:.*partner "acme"/, 'entries without their context');
+	sql('later', 'CREATE INDEX ON provenance.merged_leaf USING brin (context_id)');
+	like(put('later', text($more)), qr/entries, 0 of them new/, 'their context');
+	is(sql('later', q{SET enable_seqscan = off; SELECT count(*) FROM provenance.merged_leaf WHERE context_id > 0}),
+		sql('later', 'SELECT count(*) FROM provenance.merged_leaf'), 'is found');
 }
 
 # unprivileged roles
