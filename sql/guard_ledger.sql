@@ -122,6 +122,7 @@ CREATE INDEX past_guard ON provenance.context (context_id) WHERE context_id > 0;
 SET provenance.actor = 'another';
 INSERT INTO t VALUES (3);	-- fails
 DROP INDEX provenance.past_guard;
+SELECT state_directory FROM provenance.status \gset
 ALTER TABLE provenance.entry ADD COLUMN x int;
 INSERT INTO t VALUES (3);	-- fails
 ALTER TABLE provenance.entry DROP COLUMN x;
@@ -130,7 +131,6 @@ BEGIN;
 ALTER TABLE provenance.entry ALTER COLUMN seq TYPE text;
 INSERT INTO t VALUES (3);	-- fails
 ROLLBACK;
-SELECT state_directory FROM provenance.status \gset
 SELECT format('COPY (SELECT) TO PROGRAM %L', format('cat >/dev/null; rm -f %s/%s.*', :'state_directory',
 	encode(sha256(convert_to(:'origin', 'UTF8')), 'hex'))) AS command \gset
 :command;

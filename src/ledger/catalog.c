@@ -46,7 +46,6 @@
 #include "utils/syscache.h"
 
 #include "compat.h"
-#include "core/hash.h"
 #include "ledger/catalog.h"
 
 typedef struct RelDef
@@ -139,6 +138,7 @@ relcache_callback(Datum arg, Oid relid)
 	if (!cache_valid)
 	{
 		memset(writable, 0, sizeof(writable));
+		memset(desc_fresh, 0, sizeof(desc_fresh));
 		cache_generation++;
 		return;
 	}
@@ -317,6 +317,7 @@ prov_tupdesc(ProvRel rel)
 	{
 		Relation	r = table_open(prov_relid(rel), AccessShareLock);
 
+		prov_check_usable(rel, r);
 		if (descs[rel] == NULL || !equalTupleDescs(descs[rel], RelationGetDescr(r)))
 		{
 			MemoryContext old = MemoryContextSwitchTo(CacheMemoryContext);
@@ -330,30 +331,16 @@ prov_tupdesc(ProvRel rel)
 	return descs[rel];
 }
 
-/* ---- writing ---- */
-
-static void
-check_columns(Relation rel)
+Relation
+prov_open(ProvRel rel, LOCKMODE lockmode)
 {
-	/* of table entry; hash is the extension's own */
-	static const Oid types[N_ENTRY] = {XID8OID, INT8OID, TIMESTAMPTZOID, INT8OID, INT4OID, INT4OID, INT4OID,
-	UUIDOID, InvalidOid, UUIDOID, BYTEAOID, INT2OID};
-	TupleDesc	desc = RelationGetDescr(rel);
-	bool		ok = desc->natts == N_ENTRY;
-	int			i;
+	Relation	r = table_open(prov_relid(rel), lockmode);
 
-	for (i = 0; ok && i < N_ENTRY; i++)
-	{
-		Form_pg_attribute att = TupleDescAttr(desc, i);
-
-		ok = types[i] != InvalidOid ? att->atttypid == types[i] : att->attlen == sizeof(pv_hash) && !att->attbyval;
-	}
-	if (!ok)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("cannot write ledger table \"%s\"", RelationGetRelationName(rel)),
-				 errdetail("Its columns are not those that the extension made.")));
+	(void) prov_tupdesc(rel);
+	return r;
 }
+
+/* ---- writing ---- */
 
 /*
  * May the writers maintain this index? They evaluate no expression and no
@@ -385,8 +372,7 @@ prov_check_writable(ProvRel which, Relation rel)
 
 	if (likely(writable[which]))
 		return;
-	if (which == PROV_ENTRY)
-		check_columns(rel);
+	prov_check_usable(which, rel);
 	foreach(lc, RelationGetIndexList(rel))
 	{
 		HeapTuple	tup = SearchSysCache1(INDEXRELID, ObjectIdGetDatum(lfirst_oid(lc)));
@@ -533,7 +519,7 @@ void
 prov_scan_begin(ProvScan *s, ProvRel rel, Oid index, Snapshot snapshot, int nkeys, ScanKey keys)
 {
 	s->snapshot = hold_snapshot(snapshot);
-	s->rel = table_open(prov_relid(rel), AccessShareLock);
+	s->rel = prov_open(rel, AccessShareLock);
 	s->index = NULL;
 	s->scan = systable_beginscan(s->rel, index, OidIsValid(index), s->snapshot, nkeys, keys);
 }
@@ -542,7 +528,7 @@ void
 prov_scan_begin_ordered(ProvScan *s, ProvRel rel, Snapshot snapshot, int nkeys, ScanKey keys)
 {
 	s->snapshot = hold_snapshot(snapshot);
-	s->rel = table_open(prov_relid(rel), AccessShareLock);
+	s->rel = prov_open(rel, AccessShareLock);
 	s->index = index_open(prov_pkey(rel), AccessShareLock);
 	s->scan = systable_beginscan_ordered(s->rel, s->index, s->snapshot, nkeys, keys);
 }

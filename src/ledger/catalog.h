@@ -54,8 +54,9 @@ extern int64 prov_nextval(ProvSeq seq);
 
 /*
  * The attribute numbers of the tables, in the order of 20_ledger.sql,
- * 26_keys.sql, 61_partner_tables.sql and 65_witness.sql. A table
- * is never altered by an upgrade other than by adding columns at the end.
+ * 26_keys.sql, 61_partner_tables.sql and 65_witness.sql. columns.c has the types.
+ * A table is never altered by an upgrade other than by adding columns at the end;
+ * the library then has to take both, since a database is upgraded after it.
  */
 enum { A_IDENT_ID = 1, A_IDENT_INCARNATION, A_IDENT_CREATED_AT, A_IDENT_ORIGIN, A_IDENT_ROW_KEY, A_IDENT_STATE_DIRECTORY, N_IDENT = 6 };
 enum { A_KEY_INCARNATION = 1, A_KEY_SINCE_SIZE, A_KEY_VKEY, A_KEY_CREATED_AT, N_KEY = 4 };
@@ -117,7 +118,7 @@ extern void prov_writer_open(ProvWriter *w, ProvRel rel);
 /*
  * ERROR (55000) if a superuser gave the open relation what these writers cannot
  * serve, and would crash on: an index over an expression or a part of the rows;
- * other columns, for table entry. Looked at once, until an invalidation.
+ * other columns. Looked at once, until an invalidation.
  */
 extern void prov_check_writable(ProvRel which, Relation rel);
 extern void prov_insert(ProvWriter *w, Datum *values, bool *nulls);
@@ -156,7 +157,22 @@ extern void prov_scan_end(ProvScan *s);
 /* What a NULL snapshot stands for; not registered. */
 extern Snapshot prov_latest_snapshot(void);
 
-/* The tuple descriptor of a ledger relation, for heap_getattr on fetched rows. */
+/*
+ * The tuple descriptor of a ledger relation, for rows fetched. ERROR (55000), as
+ * for keys and scans, if its columns are not those that the extension made: so
+ * arrays of N_… elements hold a row. Looked at once, until an invalidation.
+ */
 extern TupleDesc prov_tupdesc(ProvRel rel);
+
+/* table_open(), for reading without a ProvScan, and the same ERROR. */
+extern Relation prov_open(ProvRel rel, LOCKMODE lockmode);
+
+/* ---- columns.c ---- */
+
+/* ERROR (55000) if the open relation is no table with exactly the columns that the extension made. */
+extern void prov_check_usable(ProvRel which, Relation rel);
+
+/* The same as a question, of a relation that is not open. */
+extern bool prov_usable(ProvRel which);
 
 #endif							/* PROV_CATALOG_H */

@@ -25,12 +25,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "access/genam.h"
 #include "access/htup_details.h"
-#include "access/table.h"
 #include "storage/fd.h"
 #include "utils/builtins.h"
-#include "utils/fmgroids.h"
 #include "utils/guc.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
@@ -57,19 +54,17 @@ compare_keys(const void *a, const void *b)
 ProvLogKey *
 prov_log_keys(int incarnation, int *n)
 {
-	Relation	rel = table_open(prov_relid(PROV_LOG_KEY), AccessShareLock);
-	TupleDesc	desc = RelationGetDescr(rel);
-	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	TupleDesc	desc = prov_tupdesc(PROV_LOG_KEY);
 	ScanKeyData key;
-	SysScanDesc scan;
+	ProvScan	scan;
 	HeapTuple	tup;
 	int			cap = 8;
 	ProvLogKey *keys = palloc(sizeof(ProvLogKey) * cap);
 
 	*n = 0;
-	ScanKeyInit(&key, A_KEY_INCARNATION, BTEqualStrategyNumber, F_INT4EQ, Int32GetDatum(incarnation));
-	scan = systable_beginscan(rel, prov_pkey(PROV_LOG_KEY), true, snapshot, 1, &key);
-	while (HeapTupleIsValid(tup = systable_getnext(scan)))
+	prov_key_init(&key, PROV_LOG_KEY, A_KEY_INCARNATION, BTEqualStrategyNumber, Int32GetDatum(incarnation));
+	prov_scan_begin(&scan, PROV_LOG_KEY, prov_pkey(PROV_LOG_KEY), GetLatestSnapshot(), 1, &key);
+	while (HeapTupleIsValid(tup = prov_scan_next(&scan, ForwardScanDirection)))
 	{
 		bool		nulls[3];
 		Datum		since = heap_getattr(tup, A_KEY_SINCE_SIZE, desc, &nulls[0]);
@@ -85,9 +80,7 @@ prov_log_keys(int incarnation, int *n)
 		keys[*n].vkey = TextDatumGetCString(vkey);
 		keys[(*n)++].xmin = HeapTupleHeaderGetXmin(tup->t_data);
 	}
-	systable_endscan(scan);
-	UnregisterSnapshot(snapshot);
-	table_close(rel, AccessShareLock);
+	prov_scan_end(&scan);
 	qsort(keys, *n, sizeof(ProvLogKey), compare_keys);
 	return keys;
 }

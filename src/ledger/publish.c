@@ -26,12 +26,9 @@
  */
 #include "postgres.h"
 
-#include "access/genam.h"
 #include "access/htup_details.h"
-#include "access/table.h"
 #include "access/xact.h"
 #include "utils/builtins.h"
-#include "utils/fmgroids.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
@@ -54,22 +51,16 @@ typedef struct Outgoing
 HeapTuple
 prov_newest_checkpoint(int incarnation)
 {
-	Relation	rel = table_open(prov_relid(PROV_CHECKPOINT_NOTE), AccessShareLock);
-	Relation	index = index_open(prov_pkey(PROV_CHECKPOINT_NOTE), AccessShareLock);
-	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
 	ScanKeyData key;
-	SysScanDesc scan;
+	ProvScan	scan;
 	HeapTuple	tup;
 
-	ScanKeyInit(&key, A_CP_INCARNATION, BTEqualStrategyNumber, F_INT4EQ, Int32GetDatum(incarnation));
-	scan = systable_beginscan_ordered(rel, index, snapshot, 1, &key);
-	tup = systable_getnext_ordered(scan, BackwardScanDirection);
+	prov_key_init(&key, PROV_CHECKPOINT_NOTE, A_CP_INCARNATION, BTEqualStrategyNumber, Int32GetDatum(incarnation));
+	prov_scan_begin_ordered(&scan, PROV_CHECKPOINT_NOTE, GetLatestSnapshot(), 1, &key);
+	tup = prov_scan_next(&scan, BackwardScanDirection);
 	if (HeapTupleIsValid(tup))
 		tup = heap_copytuple(tup);
-	systable_endscan_ordered(scan);
-	UnregisterSnapshot(snapshot);
-	index_close(index, AccessShareLock);
-	table_close(rel, AccessShareLock);
+	prov_scan_end(&scan);
 	return tup;
 }
 

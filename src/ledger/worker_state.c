@@ -43,11 +43,13 @@ typedef struct Change
 bool
 prov_worker_wanted(void)
 {
-	HeapTuple	tup = prov_fetch1(PROV_WORKER_STATE, Int32GetDatum(1), NULL);
+	HeapTuple	tup;
 	bool		isnull;
 	Datum		wanted;
 
-	if (tup == NULL)
+	/* who altered the table stops neither commits nor sealing; verification has the finding */
+	if (!prov_usable(PROV_WORKER_STATE) ||
+		(tup = prov_fetch1(PROV_WORKER_STATE, Int32GetDatum(1), NULL)) == NULL)
 		return true;
 	wanted = heap_getattr(tup, A_WS_WANTED, prov_tupdesc(PROV_WORKER_STATE), &isnull);
 	return isnull || DatumGetBool(wanted);

@@ -304,7 +304,7 @@ export_leaves_begin(Export *x, int64 *last)
 	TupleDescInitEntry(desc, 2, "place", INT8OID, -1, 0);
 	l->x = x;
 	l->last_put = l->last_got = -1;
-	l->entries = table_open(prov_relid(PROV_ENTRY), AccessShareLock);
+	l->entries = prov_open(PROV_ENTRY, AccessShareLock);
 	l->buffer = InvalidBuffer;
 	l->put = MakeSingleTupleTableSlot(desc, &TTSOpsVirtual);
 	l->get = MakeSingleTupleTableSlot(desc, &TTSOpsMinimalTuple);

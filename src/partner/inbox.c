@@ -39,6 +39,8 @@ PG_FUNCTION_INFO_V1(provenance_inbox_begin);
 PG_FUNCTION_INFO_V1(provenance_inbox_take);
 PG_FUNCTION_INFO_V1(provenance_inbox_end);
 
+#define INBOX_COLUMNS 3			/* of the view */
+
 /* The innermost statement. */
 static ProvInbox *current = NULL;
 
@@ -336,7 +338,8 @@ provenance_inbox_open(PG_FUNCTION_ARGS)
 static TriggerData *
 trigger_data(FunctionCallInfo fcinfo)
 {
-	if (!CALLED_AS_TRIGGER(fcinfo))
+	if (!CALLED_AS_TRIGGER(fcinfo) ||
+		RelationGetDescr(((TriggerData *) fcinfo->context)->tg_relation)->natts != INBOX_COLUMNS)
 		ereport(ERROR,
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
 				 errmsg("this function can only be called as a trigger of the view inbox")));
@@ -359,8 +362,8 @@ provenance_inbox_take(PG_FUNCTION_ARGS)
 {
 	TriggerData *td = trigger_data(fcinfo);
 	TupleDesc	desc = RelationGetDescr(td->tg_relation);
-	Datum		values[3];
-	bool		nulls[3];
+	Datum		values[INBOX_COLUMNS];
+	bool		nulls[INBOX_COLUMNS];
 
 	if (current == NULL)
 		elog(ERROR, "a line outside of a statement on the inbox");

@@ -362,7 +362,7 @@ static void
 put_rows(void *arg)
 {
 	AsOf	   *as = arg;
-	Relation	rel = table_open(prov_relid(PROV_ENTRY), AccessShareLock);
+	Relation	rel = prov_open(PROV_ENTRY, AccessShareLock);
 	TupleTableSlot *slot = table_slot_create(rel, NULL);
 	ErrorContextCallback callback = {.callback = value_context, .arg = as, .previous = error_context_stack};
 	Datum		d;

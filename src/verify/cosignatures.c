@@ -79,7 +79,7 @@ fetch_row(void *arg)
 {
 	Row		   *row = arg;
 	TupleDesc	desc = prov_tupdesc(PROV_CHECKPOINT_NOTE);
-	Relation	rel = table_open(prov_relid(PROV_CHECKPOINT_COSIGNATURE), AccessShareLock);
+	Relation	rel = prov_open(PROV_CHECKPOINT_COSIGNATURE, AccessShareLock);
 	TupleTableSlot *slot = table_slot_create(rel, NULL);
 	HeapTuple	tup;
 	bool		nulls[N_COSIG];

@@ -29,6 +29,7 @@
 #include "common/hashfn.h"
 #include "miscadmin.h"
 #include "pgstat.h"
+#include "portability/instr_time.h"
 #include "postmaster/bgworker.h"
 #include "postmaster/interrupt.h"
 #include "storage/ipc.h"
@@ -64,6 +65,7 @@ typedef struct Scrub
 	bool		dirty;			/* findings that are not saved */
 	TimestampTz saved_at;
 	TimestampTz ticked_at;
+	double		began;			/* this round in this process, by uptime_ms() */
 	int			retries;
 	bool		hurry;			/* one piece was given up, and none has worked since */
 	int32		opening;		/* the table that is to be next */
@@ -72,6 +74,16 @@ typedef struct Scrub
 } Scrub;
 
 static Scrub scrub;
+
+/* Of a clock that nobody sets. */
+static double
+uptime_ms(void)
+{
+	instr_time	now;
+
+	INSTR_TIME_SET_CURRENT(now);
+	return INSTR_TIME_GET_MILLISEC(now);
+}
 
 /* ---- findings ---- */
 
@@ -85,9 +97,11 @@ begin_round(void)
 	scrub.state.exists = true;
 	scrub.state.started_at = GetCurrentTimestamp();
 	scrub.state.end = -1;		/* to be counted */
-	scrub.state.last_ended_at = before.last_ended_at;
+	if (before.last_ended_at < scrub.state.started_at)	/* else the clock was set back */
+		scrub.state.last_ended_at = before.last_ended_at;
 	scrub.state.last_entries = before.last_entries;
 	scrub.state.last_findings = before.last_findings;
+	scrub.began = uptime_ms();
 	if (scrub.known != NULL)
 		hash_destroy(scrub.known);
 	scrub.known = hash_create("provenance findings", 64, &ctl, HASH_ELEM | HASH_BLOBS);
@@ -190,6 +204,11 @@ find_piece(Pieces *p)
 		verify_guard(p->v);
 		s->end = p->count[s->kind];
 	}
+	/* fewer than when it was counted, or the row was tampered with */
+	if (s->kind != PIECE_ROWS)
+		s->end = Min(s->end, p->count[s->kind]);
+	else if (s->next < s->end)
+		s->end = Min(s->end, pieces_table(p, s->table_id, false)->blocks);
 	while (s->next >= s->end)
 	{
 		if (s->kind == PIECE_ROWS)
@@ -254,7 +273,7 @@ end_round(void)
 {
 	ScrubState *s = &scrub.state;
 
-	s->last_ended_at = GetCurrentTimestamp();
+	s->last_ended_at = Max(GetCurrentTimestamp(), s->started_at);	/* not earlier, whatever the clock */
 	s->last_entries = s->entries;
 	s->last_findings = s->findings;
 	scrub.dirty = true;
@@ -273,7 +292,7 @@ chunk(void)
 	TimestampTz began = GetCurrentTimestamp();
 	MemoryContext cxt = CurrentMemoryContext;
 	MemoryContext piece = piece_context(cxt);
-	int64		looked;
+	int64		looked = 0;
 	int64		wait = 0;
 	Verify	   *v;
 	Pieces		p;
@@ -284,6 +303,9 @@ chunk(void)
 	if (!scrub.loaded)
 	{
 		scrub_load(&scrub.state);
+		/* of times to come: the clock was set back, or the row was tampered with */
+		if (scrub.state.started_at > began || scrub.state.last_ended_at > began)
+			memset(&scrub.state, 0, sizeof(scrub.state));
 		scrub.loaded = true;
 	}
 	if (scrub.known == NULL || scrub.state.last_ended_at >= scrub.state.started_at)
@@ -315,7 +337,8 @@ chunk(void)
 			}
 			check_piece(&p);
 			MemoryContextReset(piece);
-			if (v->looked >= prov_scrub_rate || scrub.state.next >= scrub.state.end ||
+			looked = Max(looked + 1, v->looked);	/* so a piece with nothing in it counts too */
+			if (looked >= prov_scrub_rate || scrub.state.next >= scrub.state.end ||
 				TimestampDifferenceExceeds(began, GetCurrentTimestamp(), CHUNK_MS) || GetCurrentTimestamp() < began)
 				break;
 		}
@@ -324,7 +347,6 @@ chunk(void)
 	}
 	else
 		wait = ROUND_MS;
-	looked = v->looked;
 	verify_end(v);
 	save();
 	PopActiveSnapshot();
@@ -396,22 +418,21 @@ wanted(MemoryContext context)
 }
 
 /* When the next chunk is due, wait ms after `from`. */
-static TimestampTz
-due_after(TimestampTz from, int64 wait)
+static double
+due_after(double from, int64 wait)
 {
 	const ScrubState *s = &scrub.state;
 
 	if (s->last_ended_at != 0 && s->last_ended_at >= s->started_at)
-		return Max(TimestampTzPlusMilliseconds(s->started_at, ROUND_MS), TimestampTzPlusMilliseconds(from, wait));
-	return TimestampTzPlusMilliseconds(from, wait);
+		return Max(scrub.began + ROUND_MS, from + wait);
+	return from + wait;
 }
 
 void
 provenance_scrub_main(Datum database)
 {
 	MemoryContext context;
-	TimestampTz due = 0;
-	TimestampTz last = 0;
+	double		due = 0;
 
 	pqsignal(SIGHUP, SignalHandlerForConfigReload);
 	pqsignal(SIGTERM, die);
@@ -425,7 +446,7 @@ provenance_scrub_main(Datum database)
 		proc_exit(0);
 	for (;;)
 	{
-		TimestampTz now;
+		double		now;
 
 		ResetLatch(MyLatch);
 		CHECK_FOR_INTERRUPTS();
@@ -437,10 +458,7 @@ provenance_scrub_main(Datum database)
 		if (prov_scrub_rate == 0 || prov_database_wanted() || !wanted(context))
 			break;
 
-		now = GetCurrentTimestamp();
-		if (now < last)
-			due = now;			/* the clock was set back */
-		last = now;
+		now = uptime_ms();
 		if (due <= now)
 		{
 			MemoryContextSwitchTo(context);
@@ -452,7 +470,7 @@ provenance_scrub_main(Datum database)
 			pgstat_report_activity(STATE_IDLE, NULL);
 		}
 		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
-						 Max(1, Min(WAKE_MS, TimestampDifferenceMilliseconds(GetCurrentTimestamp(), due))),
+						 (long) Max(1, Min(WAKE_MS, due - uptime_ms())),
 						 PG_WAIT_EXTENSION);
 	}
 	proc_exit(0);

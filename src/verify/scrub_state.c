@@ -20,13 +20,14 @@ PG_FUNCTION_INFO_V1(provenance_scrubbed);
 void
 scrub_load(ScrubState *s)
 {
-	HeapTuple	tup = prov_fetch1(PROV_SCRUB_STATE, Int32GetDatum(1), NULL);
+	HeapTuple	tup;
 	Datum		values[N_SCRUB];
 	bool		nulls[N_SCRUB];
 	int			i;
 
 	memset(s, 0, sizeof(*s));
-	if (tup == NULL)
+	/* else verification has the finding, and the scrubber does without its row */
+	if (!prov_usable(PROV_SCRUB_STATE) || (tup = prov_fetch1(PROV_SCRUB_STATE, Int32GetDatum(1), NULL)) == NULL)
 		return;
 	heap_deform_tuple(tup, prov_tupdesc(PROV_SCRUB_STATE), values, nulls);
 	for (i = 0; i < N_SCRUB; i++)
@@ -54,11 +55,14 @@ scrub_load(ScrubState *s)
 void
 scrub_save(const ScrubState *s)
 {
-	HeapTuple	tup = prov_fetch1(PROV_SCRUB_STATE, Int32GetDatum(1), NULL);
+	HeapTuple	tup;
 	Datum		values[N_SCRUB];
 	bool		nulls[N_SCRUB] = {false};
 	ProvWriter	w;
 
+	if (!prov_usable(PROV_SCRUB_STATE))
+		return;
+	tup = prov_fetch1(PROV_SCRUB_STATE, Int32GetDatum(1), NULL);
 	values[A_SCRUB_ID - 1] = Int32GetDatum(1);
 	values[A_SCRUB_KIND - 1] = Int32GetDatum((int32) s->kind);
 	values[A_SCRUB_TABLE - 1] = Int32GetDatum(s->table_id);

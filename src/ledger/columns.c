@@ -1,0 +1,153 @@
+/*
+ * columns.c: are the ledger's tables what CREATE EXTENSION made?
+ *
+ * Everything else reads and writes their columns as what they are declared to
+ * be, as many of them as there were. A superuser can declare them otherwise, past
+ * the guard, and a text read as a hash, or a row with a column more than the
+ * array it is read into, is not an error but a crash. So the declarations are
+ * compared before anything is read or written: by catalog.c, which keeps the
+ * result until an invalidation, and by verification, which makes a finding of it.
+ */
+#include "postgres.h"
+
+#include "access/table.h"
+#include "catalog/pg_am.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_type.h"
+#include "utils/syscache.h"
+
+#include "ledger/catalog.h"
+
+/* A column's type by a letter. Capitals are our own, and arrays. */
+static const struct
+{
+	const char *types;
+	int			n;				/* of arrays that hold a row */
+}			expected[PROV_NRELS] = {
+	[PROV_LOG_IDENTITY] = {"iiztbt", N_IDENT},
+	[PROV_LOG_KEY] = {"iltz", N_KEY},
+	[PROV_REGISTRY] = {"iozznnttaf", N_REG},
+	[PROV_SHAPE] = {"iiHb", N_SHAPE},
+	[PROV_CONTEXT] = {"lHub", N_CTX},
+	[PROV_ENTRY] = {"xlzliiiuHubs", N_ENTRY},
+	[PROV_BASELINE_PHASE] = {"ioloolll", N_PHASE},
+	[PROV_LEAF_RUN] = {"lsbb", N_RUN},
+	[PROV_SEQ_BLOCK] = {"llb", N_BLOCK},
+	[PROV_TREE_NODE] = {"slH", N_NODE},
+	[PROV_HEAD] = {"ub", N_HEAD},
+	[PROV_TABLE_HEAD] = {"illlHl", N_THEAD},
+	[PROV_SEAL_STATE] = {"iolllzp", N_SEAL},
+	[PROV_CHECKPOINT_NOTE] = {"ilzHC", N_CP},
+	[PROV_WORKER_STATE] = {"izttfol", N_WS},
+	[PROV_SCRUB_STATE] = {"iiiollllzzlll", N_SCRUB},
+	[PROV_CHECKPOINT_TIMESTAMP] = {"ilizztttb", N_STAMP},
+	[PROV_INCARNATION] = {"izltttlHC", N_INC},
+	[PROV_KEY_HANDOVER] = {"ttilz", N_HAND},
+	[PROV_PARTNER_REGISTRY] = {"izzitttTTb", N_PARTNER},
+	[PROV_PARTNER_LOG] = {"iit", N_PLOG},
+	[PROV_PARTNER_CHECKPOINT] = {"ilzHC", N_PCP},
+	[PROV_FORK_RECORD] = {"iizttCCPPbbztt", N_FORK},
+	[PROV_MERGE] = {"lztttlHllllttttHC", N_MERGE},
+	[PROV_MERGED_SHAPE] = {"iiHb", N_MSHAPE},
+	[PROV_MERGED_CONTEXT] = {"lHt", N_MCTX},
+	[PROV_MERGED_LEAF] = {"iillllsuHbbHt", N_MLEAF},
+	[PROV_MERGED_PATH] = {"llb", N_MPATH},
+	[PROV_MERGED_COUNTERSIGNATURE] = {"ilbb", N_MCSIG},
+	[PROV_DISCLOSURE] = {"lztttttTTllHlHl", N_DISC},
+	[PROV_DISCLOSURE_SUBJECT] = {"lt", N_DSUB},
+	[PROV_COUNTERSIGNATURE] = {"lbztHb", N_CSIG},
+	[PROV_HANDOVER] = {"ttzttH", N_HO},
+	[PROV_CHECKPOINT_COSIGNATURE] = {"iltlzt", N_COSIG},
+	[PROV_WITNESS_POLICY] = {"iiT", N_WPOL},
+	[PROV_COSIGNER_KEY] = {"izt", N_CKEY},
+	[PROV_COSIGNED] = {"ilztC", N_COSD},
+};
+
+static Oid
+own_type(const char *name)
+{
+	return GetSysCacheOid2(TYPENAMENSP, Anum_pg_type_oid, CStringGetDatum(name),
+						   ObjectIdGetDatum(prov_namespace()));
+}
+
+static Oid
+type_of(char letter)
+{
+	switch (letter)
+	{
+		case 'i':
+			return INT4OID;
+		case 'l':
+			return INT8OID;
+		case 's':
+			return INT2OID;
+		case 'x':
+			return XID8OID;
+		case 't':
+			return TEXTOID;
+		case 'T':
+			return TEXTARRAYOID;
+		case 'n':
+			return NAMEOID;
+		case 'a':
+			return NAMEARRAYOID;
+		case 'o':
+			return OIDOID;
+		case 'z':
+			return TIMESTAMPTZOID;
+		case 'b':
+			return BYTEAOID;
+		case 'f':
+			return BOOLOID;
+		case 'u':
+			return UUIDOID;
+		case 'p':
+			return PG_SNAPSHOTOID;
+		case 'H':
+			return own_type("hash");
+		case 'C':
+			return own_type("checkpoint");
+		case 'P':
+			return own_type("proof");
+	}
+	return InvalidOid;
+}
+
+static bool
+as_made(ProvRel which, Relation rel)
+{
+	const char *types = expected[which].types;
+	int			n = expected[which].n;
+	TupleDesc	desc = RelationGetDescr(rel);
+	bool		ok = rel->rd_rel->relkind == RELKIND_RELATION && rel->rd_rel->relam == HEAP_TABLE_AM_OID &&
+		desc->natts == n && (int) strlen(types) == n;
+	int			i;
+
+	for (i = 0; ok && i < n; i++)
+	{
+		Form_pg_attribute att = TupleDescAttr(desc, i);
+
+		ok = !att->attisdropped && OidIsValid(att->atttypid) && att->atttypid == type_of(types[i]);
+	}
+	return ok;
+}
+
+void
+prov_check_usable(ProvRel which, Relation rel)
+{
+	if (!as_made(which, rel))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("cannot use ledger table \"%s\"", RelationGetRelationName(rel)),
+				 errdetail("Its columns are not those that the extension made.")));
+}
+
+bool
+prov_usable(ProvRel which)
+{
+	Relation	rel = table_open(prov_relid(which), AccessShareLock);
+	bool		result = as_made(which, rel);
+
+	table_close(rel, AccessShareLock);
+	return result;
+}
