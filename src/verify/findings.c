@@ -56,8 +56,8 @@ read_log_size(void *arg)
 	v->log_size = prov_log_size(v->log);
 }
 
-static Verify *
-begin(Verify *v)
+void
+verify_open(Verify *v)
 {
 	v->cxt = CurrentMemoryContext;
 	v->tmp = AllocSetContextCreate(v->cxt, "provenance verification, batch", VERIFY_TMP_SIZES);
@@ -66,6 +66,12 @@ begin(Verify *v)
 	v->snapshot = RegisterSnapshot(GetActiveSnapshot());
 	v->log = prov_log_open(v->snapshot);
 	v->prev_log = prov_log_open(v->snapshot);
+}
+
+static Verify *
+begin(Verify *v)
+{
+	verify_open(v);
 	v->usable = verify_ledger_usable(v);
 	if (!v->usable)
 		return v;

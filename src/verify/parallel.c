@@ -69,13 +69,7 @@ begin_quiet(const VerifyShared *shared)
 
 	v->quiet = true;
 	v->usable = true;
-	v->cxt = CurrentMemoryContext;
-	v->tmp = AllocSetContextCreate(v->cxt, "provenance verification, batch", VERIFY_TMP_SIZES);
-	v->shape_cxt = AllocSetContextCreate(v->cxt, "provenance verification, shapes", ALLOCSET_DEFAULT_SIZES);
-	v->owner = CurrentResourceOwner;
-	v->snapshot = RegisterSnapshot(GetActiveSnapshot());
-	v->log = prov_log_open(v->snapshot);
-	v->prev_log = prov_log_open(v->snapshot);
+	verify_open(v);
 	v->log_size = shared->log_size;
 	if (shared->has_identity)
 	{

@@ -84,6 +84,9 @@ typedef struct Verify
 
 /* ---- findings.c ---- */
 
+/* What every Verify has: memory contexts, the active snapshot, two readers of the log. */
+extern void verify_open(Verify *v);
+
 extern Verify *verify_begin(FunctionCallInfo fcinfo);
 extern void verify_end(Verify *v);
 
