@@ -29,6 +29,7 @@ SELECT * FROM provenance.verify(:half);
 
 -- What all of it finds, a sample of all of it finds: by what was done behind the
 -- ledger's back, codes found without a budget, with one, and from a size on.
+-- (Which rows' heads share a block is at random; entries 100 to 500 are of rows that are still there.)
 CREATE FUNCTION crm.tampered(statements text, half int, OUT full_codes text, OUT sample_codes text, OUT since_codes text) LANGUAGE plpgsql AS $$
 BEGIN
 	SET LOCAL session_replication_role = replica;
@@ -65,9 +66,9 @@ INSERT INTO crm.deed VALUES
 	(14, 'hash of the tree put in', $$INSERT INTO provenance.tree_node VALUES (1, 77, sha256('x')::provenance.hash)$$),
 	(15, 'hash of the tree changed', $$UPDATE provenance.tree_node SET hash = sha256('x')::provenance.hash WHERE level = 1 AND index = 0$$),
 	(16, 'head changed', $$UPDATE provenance.head SET heads = overlay(heads PLACING int8send(1) FROM position(uuid_send(row_id) IN heads) + 16) FROM provenance.entry WHERE seq = 300 AND position(uuid_send(row_id) IN heads) > 0$$),
-	(21, 'block of heads begins later', $$UPDATE provenance.head SET from_row_id = encode(substr(heads, 57, 16), 'hex')::uuid WHERE from_row_id = (SELECT from_row_id FROM provenance.head ORDER BY 1 OFFSET 3 LIMIT 1)$$),
+	(21, 'block of heads begins later', $$UPDATE provenance.head SET from_row_id = encode(substr(heads, 57, 16), 'hex')::uuid WHERE from_row_id = (SELECT from_row_id FROM provenance.head JOIN provenance.entry ON row_id = from_row_id WHERE seq BETWEEN 100 AND 500 ORDER BY 1 OFFSET 3 LIMIT 1)$$),
 	(22, 'head moved to the next block', $$WITH b AS (SELECT from_row_id, lag(from_row_id) OVER w AS before, lag(heads) OVER w AS b FROM provenance.head WINDOW w AS (ORDER BY from_row_id)),
-		m AS (SELECT * FROM b ORDER BY 1 OFFSET 3 LIMIT 1)
+		m AS (SELECT b.* FROM b JOIN provenance.entry ON row_id = encode(substr(b, length(b) - 55, 16), 'hex')::uuid WHERE seq BETWEEN 100 AND 500 ORDER BY 1 OFFSET 3 LIMIT 1)
 		UPDATE provenance.head h SET heads = CASE WHEN h.from_row_id = before THEN substr(heads, 1, length(heads) - 56) ELSE substr(b, length(b) - 55) || heads END FROM m WHERE h.from_row_id IN (m.from_row_id, before)$$),
 	(17, 'note changed', $$UPDATE provenance.checkpoint_note SET root = sha256('x')::provenance.hash WHERE size = (SELECT max(size) FROM provenance.checkpoint_note)$$),
 	(18, 'table gone from the registry', $$DELETE FROM provenance.registry WHERE table_name = 'price'$$),

@@ -265,6 +265,50 @@ is(psql('SELECT n, since_size, abandoned_origin, abandoned_size FROM provenance.
 is(findings($other, 'crm'), '', 'it verifies');
 $other->stop;
 
+# --- failover to a standby that lacks the last entries -------------------------------
+
+my $north = new_node('north');
+$north->init(allows_streaming => 1);
+$north->append_conf('postgresql.conf', "fsync = off\nprovenance.publish_interval = '1 h'\n");
+$north->start;
+psql(q{CREATE EXTENSION provenance; SELECT provenance.setup('north.example')}, $north);
+psql(q{CREATE TABLE t (id int PRIMARY KEY); SELECT provenance.tag('t'); INSERT INTO t VALUES (1)}, $north);
+$north->backup('b');
+my $south = new_node('south');
+$south->init_from_backup($north, 'b', has_streaming => 1);
+$south->start;
+my $shared2 = psql('SELECT provenance.seal()', $north);
+my ($north_dir, $south_dir) = map { $_->data_dir . '.provenance' } $north, $south;
+copy_folder($north_dir, "$north_dir.old");
+$north->wait_for_catchup($south);
+psql(q{ALTER SYSTEM SET primary_conninfo = ''}, $south);
+$south->reload;
+ok($south->poll_query_until('postgres', 'SELECT count(*) = 0 FROM pg_stat_wal_receiver'), 'the standby receives no more');
+psql('INSERT INTO t VALUES (2), (3)', $north);
+my $lost4 = psql('SELECT provenance.seal()', $north);
+$north->stop('immediate');
+$south->promote;
+
+rename "$north_dir.old", $south_dir or die $!;
+like(fails('SELECT provenance.seal()', $south), qr/55000.*belongs to the server with data directory/s, 'promoted, an old state beside it: refused');
+like(fails("SELECT provenance.adopt('$lost4')", $south), qr/55000.*does not extend.*new_incarnation/s, 'the newest checkpoint that somebody has is not of its log');
+rename $south_dir, "$south_dir.old" or die $!;
+rename $north_dir, $south_dir or die $!;
+like(fails('SELECT provenance.seal()', $south), qr/55000.*belongs to the server with data directory/s, 'the newest state beside it: refused');
+like(fails('SELECT provenance.adopt()', $south), qr/55000.*The log holds 2 entries, and the signer's state has size 4.*new_incarnation/s, 'it lacks what was signed');
+psql('INSERT INTO t VALUES (4), (5)', $south);
+like(fails('SELECT provenance.seal()', $south), qr/sealed up to size 4, but the signer is stopped/, 'it seals as many others');
+like(fails('SELECT provenance.adopt()', $south), qr/55000.*does not extend the signer's state of size 4.*new_incarnation/s, 'and is as long, but another log');
+like(psql('SELECT signer FROM provenance.status', $south), qr/^stopped/, 'status says so');
+psql(q{SELECT provenance.new_incarnation('the last entries were lost with north')}, $south);
+my $south5 = psql('SELECT provenance.seal()', $south);
+like($south5, qr{^north\.example/2\n5\n}, 'the successor goes on');
+is(psql("SELECT abandoned_size, abandoned_note::text = '$lost4' FROM provenance.incarnations WHERE n = 2", $south), '4|t', 'it names the head given up');
+is(psql("SELECT * FROM provenance.verify_checkpoint('$shared2')", $south), '', 'what was signed before the standby fell behind holds');
+is(psql("SELECT code FROM provenance.verify_checkpoint('$lost4')", $south), 'abandoned_branch', 'what was signed after is of the branch given up');
+is(findings($south), '', 'it verifies');
+$south->stop;
+
 # --- all heads that were published -------------------------------------------------
 
 my %root;
@@ -281,7 +325,7 @@ foreach my $n (@nodes)
 		$root{$origin}{$size} = $r;
 	}
 }
-cmp_ok($published, '>=', 14, "$published heads were published");
+cmp_ok($published, '>=', 17, "$published heads were published");
 is_deeply(\@conflicts, [], 'no two heads of one origin and size differ');
 
 done_testing();
