@@ -64,6 +64,7 @@ typedef struct Cosigning
 	int64		old_size;		/* -1: inbox saw the checkpoint; else what it was shown to extend */
 	int			npath;			/* -1: none given */
 	const pv_hash *path;
+	ProvStateDir *locked;		/* NULL before the lock */
 } Cosigning;
 
 pg_noreturn static void
@@ -86,14 +87,29 @@ refuse_fork(const Cosigning *c, Datum a, Datum b, const char *detail)
 {
 	char	   *name;
 
-	if (!prov_fork_heads(a, b))
-		refuse(c, detail, NULL);
+	switch (prov_fork_heads(a, b))
+	{
+		case PROV_FORK_NONE:
+			refuse(c, detail, NULL);
+			break;
+		case PROV_FORK_DECIDED:
+			refuse(c, detail,
+				   "An administrator has decided about this evidence: see provenance.fork_evidence. The partner is cosigned again with a log that extends what was merged and cosigned here, or with a successor, which provenance.new_incarnation(reason) makes there.");
+			break;
+		case PROV_FORK_RECORDED:
+			break;
+	}
 	name = MemoryContextStrdup(TopMemoryContext, c->partner->name);
 	detail = MemoryContextStrdup(TopMemoryContext, detail);
+	/* a commit, unlike the error of a refusal, does not expect an open folder */
+	if (c->locked != NULL)
+		prov_state_unlock(c->locked);
 	PopActiveSnapshot();
 	/* the evidence outlives the call that brought it */
 	ForceSyncCommit();
+	PROV_STOP_POINT("cosign-fork-row");
 	CommitTransactionCommand();
+	PROV_STOP_POINT("cosign-fork-done");
 	ereport(ERROR,
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 			 errmsg("no checkpoint of partner \"%s\" is cosigned", name),
@@ -485,6 +501,7 @@ prov_cosign_handler(const char *question, Size len, StringInfo answer)
 	check_merged(&c);
 	if (!prov_state_lock(prov_state_directory_find(c.identity->state_directory), &dir, &reason))
 		refuse(&c, psprintf("Of the signer's state, %s", reason), NULL);
+	c.locked = &dir;
 	pv_buf_init(&line, data, sizeof(data));
 	sign_locked(&c, &dir, &line);
 	prov_state_unlock(&dir);

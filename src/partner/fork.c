@@ -262,23 +262,25 @@ signed_by(const pv_checkpoint *cp, const ProvPartner *partner)
 }
 
 /* In the worker's transaction: the row, unless it is there, and the partner's state. */
-static void
+static ProvForkOutcome
 record_evidence(const Evidence *e, const ProvPartner *partner)
 {
 	bool		decided;
 	bool		known = on_record(e, partner->partner_id, &decided);
 
+	if (known && decided)
+		return PROV_FORK_DECIDED;
 	if (!known)
 		write_evidence(e, partner->partner_id);
-	if (!known || !decided)
-		prov_partner_set_forked(partner->partner_id);
+	prov_partner_set_forked(partner->partner_id);
 	if (!known)
 		ereport(LOG,
 				(errmsg("partner \"%s\" signed two different logs", partner->name),
 				 errdetail("The view provenance.fork_evidence has the evidence.")));
+	return PROV_FORK_RECORDED;
 }
 
-bool
+ProvForkOutcome
 prov_fork_heads(Datum a, Datum b)
 {
 	Evidence	e = {0};
@@ -287,12 +289,11 @@ prov_fork_heads(Datum a, Datum b)
 	e.part[NOTE_A].data = (const uint8_t *) checkpoint_bytes(a, &e.part[NOTE_A].len);
 	e.part[NOTE_B].data = (const uint8_t *) checkpoint_bytes(b, &e.part[NOTE_B].len);
 	if (heads_fault(&e) != NULL)
-		return false;
+		return PROV_FORK_NONE;
 	partner = prov_partner_by_origin(e.a.origin, e.a.originlen);
 	if (partner == NULL || !signed_by(&e.a, partner) || !signed_by(&e.b, partner))
-		return false;
-	record_evidence(&e, partner);
-	return true;
+		return PROV_FORK_NONE;
+	return record_evidence(&e, partner);
 }
 
 static void
@@ -310,7 +311,7 @@ fork_handler(const char *question, Size len, StringInfo answer)
 	if (!signed_by(&e.a, partner) || !signed_by(&e.b, partner))
 		no_evidence("a note is not signed by a key of the partner");
 
-	record_evidence(&e, partner);
+	(void) record_evidence(&e, partner);
 	PopActiveSnapshot();
 	/* the evidence outlives the COPY that brought it */
 	ForceSyncCommit();

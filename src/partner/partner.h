@@ -75,9 +75,17 @@ extern void prov_partner_set_forked(int32 partner_id);
 
 /*
  * In a worker's transaction: are these two checkpoints evidence of a fork of a
- * partner's log? Then it is recorded; the caller commits. fork.c
+ * partner's log? Then it is recorded, and the partner's state set; the caller
+ * commits. Evidence that was decided about changes nothing. fork.c
  */
-extern bool prov_fork_heads(Datum a, Datum b);
+typedef enum ProvForkOutcome
+{
+	PROV_FORK_NONE,				/* no evidence */
+	PROV_FORK_RECORDED,			/* now or before; undecided */
+	PROV_FORK_DECIDED
+} ProvForkOutcome;
+
+extern ProvForkOutcome prov_fork_heads(Datum a, Datum b);
 
 extern void prov_partner_init(void);	/* request handlers; from _PG_init */
 

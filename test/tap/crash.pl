@@ -352,6 +352,22 @@ foreach my $point (qw(fork-row fork-done))
 		intact("$point, $end");
 	}
 }
+foreach my $point (qw(cosign-fork-row cosign-fork-done))
+{
+	foreach my $end (ends_of())
+	{
+		my $forked = decode_base64((split /\t/, (split /\n/, slurp_file(forked_bundle()))[1], 3)[2]);
+		my $sql = "SELECT provenance.cosign_request(E'old 0\\n\\n' || '$forked')";
+		stop_at($point, $end, $sql) or next;
+		is(psql('SELECT state FROM provenance.partner'), $point eq 'cosign-fork-done' ? 'forked' : 'trusted', "$point, $end: the evidence is kept with its commit");
+		my (undef, undef, $err) = $node->psql('postgres', $sql);
+		like($err, $point eq 'cosign-fork-done' ? qr/It has signed two logs/ : qr/until an administrator decides/, 'and refused again');
+		is(psql(q{SELECT state FROM provenance.partner}), 'forked', 'forked');
+		is(psql(q{SELECT count(*) = count(DISTINCT note_b::text) FROM provenance.fork_evidence}), 't', 'evidence once');
+		psql(q{SELECT provenance.resolve_fork('peer', 'a test')});
+		intact("$point, $end");
+	}
+}
 
 # --- keys, owners, successors -------------------------------------------------------
 

@@ -147,14 +147,16 @@ sub forged
 my ($fork3, $fork4) = (forged(3), forged(4));
 forget('globex', 'size = 3');
 show_note('globex', 'acme', $fork3);
-like(fails('globex', "SELECT provenance.cosign('acme')"), qr/55000.*At size 3 another root was cosigned/s, 'another root at the same size');
+like(fails('globex', "SELECT provenance.cosign('acme')"), qr/55000.*At size 3 another root was cosigned.*HINT:.*until an administrator decides/s, 'another root at the same size');
 my $evidence = q{SET search_path = public, provenance; SELECT kind, partner, size(note_a), size(note_b), root(note_a) <> root(note_b), resolved_at IS NOT NULL,
 	(SELECT state FROM partner WHERE name = 'acme') FROM fork_evidence ORDER BY fork_id};
 is(psql('globex', $evidence), 'checkpoint|acme|3|3|t|f|forked', 'which leaves the evidence: both notes are good');
 like(fails('globex', "SELECT provenance.cosign('acme')"), qr/55000.*It has signed two logs/s, 'and no more is cosigned');
 psql('globex', q{SELECT provenance.resolve_fork('acme', 'a test')});
 show_note('globex', 'acme', $fork4);
-like(fails('globex', "SELECT provenance.cosign('acme')"), qr/55000.*At size 3 another root was cosigned/s, 'what extends that other root');
+my $decided = qr/55000.*At size 3 another root was cosigned.*HINT:  An administrator has decided about this evidence/s;
+like(fails('globex', "SELECT provenance.cosign('acme')"), $decided, 'what extends that other root');
+like(fails('globex', "SELECT provenance.cosign('acme')"), $decided, 'nobody need decide about it again');
 forget('globex', 'size = 3');
 like(fails('globex', "SELECT provenance.cosign('acme')"), qr/55000.*Size 3 was cosigned, and is not among the checkpoints seen.*prove_consistency\(3, 4\)/s, 'what is not shown to extend it');
 like(fails('globex', "SELECT provenance.cosign('acme', ARRAY[repeat('00', 32), repeat('00', 32)]::provenance.hash[])"), qr/55000.*The path given does not show/s, 'not by any path');
@@ -311,5 +313,6 @@ psql('globex', 'SET session_replication_role = replica; DELETE FROM provenance.p
 unlink glob("$dir{globex}/" . hex_name('globex.example/2') . '.*.cosigned');
 like(fails('globex', "SELECT provenance.cosign('acme')", 'clone'), qr/has size 3, and size 7 was cosigned/, 'what the original cosigned binds it from the start');
 
+unlike(content($_->logfile), qr/not closed at end-of-transaction/, $_->name . ': no transaction left a file open') foreach values %node;
 $_->stop for values %node;
 done_testing();
