@@ -311,7 +311,7 @@ fork_handler(const char *question, Size len, StringInfo answer)
 	if (!signed_by(&e.a, partner) || !signed_by(&e.b, partner))
 		no_evidence("a note is not signed by a key of the partner");
 
-	(void) record_evidence(&e, partner);
+	appendStringInfoChar(answer, (char) record_evidence(&e, partner));
 	PopActiveSnapshot();
 	/* the evidence outlives the COPY that brought it */
 	ForceSyncCommit();
@@ -335,13 +335,14 @@ put_part(pv_buf *b, const void *data, size_t len)
 	pv_put_bytes(b, data, len);
 }
 
-/* Has the evidence recorded. */
-static void
-record(ProvInbox *in, bool of_leaf, const void *const *data, const size_t *len)
+/* Has the evidence recorded, and refuses the bundle. */
+pg_noreturn static void
+record_and_refuse(ProvInbox *in, bool of_leaf, const void *const *data, const size_t *len, const char *detail)
 {
 	size_t		cap = 1;
 	char	   *question;
 	pv_buf		b;
+	StringInfo	outcome;
 
 	/* the worker would wait for us, and cannot see what we have changed */
 	if (prov_partners_locked_here())
@@ -357,10 +358,12 @@ record(ProvInbox *in, bool of_leaf, const void *const *data, const size_t *len)
 	for (int i = 0; i < PARTS; i++)
 		put_part(&b, data[i], len[i]);
 	prov_check(pv_buf_status(&b));
-	(void) prov_request(PROV_REQUEST_FORK, question, b.len, 0);
+	outcome = prov_request(PROV_REQUEST_FORK, question, b.len, 1);
+	prov_inbox_refuse(in, ERRCODE_BUNDLE_FORKED, "the partner signed two different logs", detail,
+					  outcome->data[0] == PROV_FORK_DECIDED ?
+					  "An administrator has decided about this evidence: see provenance.fork_evidence. The partner's bundles of the log that was seen before are merged as ever." :
+					  "The view provenance.fork_evidence has the evidence. Nothing more is merged of this partner until an administrator decides.");
 }
-
-static const char *const evidence_hint = "The view provenance.fork_evidence has the evidence. Nothing more is merged of this partner until an administrator decides.";
 
 void
 prov_fork_checkpoint(ProvInbox *in, Datum known_note)
@@ -371,10 +374,8 @@ prov_fork_checkpoint(ProvInbox *in, Datum known_note)
 	data[NOTE_A] = checkpoint_bytes(known_note, &len[NOTE_A]);
 	data[NOTE_B] = in->note;
 	len[NOTE_B] = in->notelen;
-	record(in, false, data, len);
-	prov_inbox_refuse(in, ERRCODE_BUNDLE_FORKED, "the partner signed two different logs",
-					  psprintf("A checkpoint of the same size, " UINT64_FORMAT ", was seen with another root.", in->reader->checkpoint.size),
-					  evidence_hint);
+	record_and_refuse(in, false, data, len,
+					  psprintf("A checkpoint of the same size, " UINT64_FORMAT ", was seen with another root.", in->reader->checkpoint.size));
 }
 
 void
@@ -438,8 +439,6 @@ prov_fork_leaf(ProvInbox *in)
 	len[PROOF_B] = b.len;
 	data[NOTE_B] = in->note;
 	len[NOTE_B] = in->notelen;
-	record(in, true, data, len);
-	prov_inbox_refuse(in, ERRCODE_BUNDLE_FORKED, "the partner signed two different logs",
-					  psprintf("Another entry was merged at leaf index " UINT64_FORMAT ".", in->path.target),
-					  evidence_hint);
+	record_and_refuse(in, true, data, len,
+					  psprintf("Another entry was merged at leaf index " UINT64_FORMAT ".", in->path.target));
 }

@@ -1,6 +1,6 @@
 /*
- * log_scan.h: what log_scan.c (leaves) and roots.c (tree, checkpoints, what is
- * in the log at all) share of one pass over the log.
+ * log_scan.h: what log_scan.c (leaves), roots.c (tree, checkpoints) and surplus.c
+ * (what is not in the log) share of one pass over the log.
  */
 #ifndef PROV_LOG_SCAN_H
 #define PROV_LOG_SCAN_H
@@ -76,5 +76,9 @@ extern void roots_add(LogScan *s, int64 leaf, const pv_hash *stored, const pv_ha
 extern void roots_add_good(LogScan *s, int64 from, int64 until);	/* leaves of good pieces */
 extern void roots_gap(LogScan *s, int64 from, int64 to);
 extern void roots_end(LogScan *s, int64 size);
+
+/* surplus.c */
+extern void surplus_nodes(Verify *v, int64 size);	/* hashes of the tree that a log of that size has not */
+extern void surplus_entries(LogScan *s);	/* entries neither in the log nor still to come */
 
 #endif							/* PROV_LOG_SCAN_H */

@@ -1,18 +1,13 @@
 /*
- * roots.c: of one pass over the log: the tree, the checkpoints, and what is in
- * the log at all. See log_scan.c for how roots decide which of entry and hash
- * was changed.
+ * roots.c: of one pass over the log: the tree and the checkpoints. See
+ * log_scan.c for how roots decide which of entry and hash was changed.
  */
 #include "postgres.h"
 
 #include "access/htup_details.h"
 #include "miscadmin.h"
-#include "utils/builtins.h"
-#include "utils/fmgrprotos.h"
 #include "utils/memutils.h"
-#include "utils/xid8.h"
 
-#include "ledger/order.h"
 #include "types/types.h"
 #include "verify/log_scan.h"
 
@@ -406,132 +401,10 @@ roots_begin(LogScan *s)
 	return true;
 }
 
-/* ---- what is in the log at all ---- */
-
-typedef struct EntryTask
-{
-	LogScan    *s;
-	int64		seen;
-} EntryTask;
-
-void
-verify_unsealable(Verify *v, FullTransactionId xid, int64 seq)
-{
-	verify_finding(v, "entry_unsealable", SEV_ERROR, psprintf("entry " INT64_FORMAT, seq), seq, -1,
-				   "The entry is not in the log, and the sealer has been past transaction " UINT64_FORMAT
-				   ": it was put in later, or its leaf was taken away.", U64FromFullTransactionId(xid));
-}
-
-void
-verify_seal_past(Verify *v, SealPast *out)
-{
-	HeapTuple	state = prov_fetch1(PROV_SEAL_STATE, Int32GetDatum(1), v->snapshot);
-	ProvSealState decoded;
-
-	memset(out, 0, sizeof(*out));
-	out->floor = -1;
-	/* a restored or copied database: the state is another one's until the sealer has been here */
-	prov_seal_state(v->snapshot, &decoded);
-	out->foreign = decoded.exists && prov_fresh_start(&decoded);
-	if (HeapTupleIsValid(state))
-	{
-		TupleDesc	desc = prov_tupdesc(PROV_SEAL_STATE);
-		bool		null_floor,
-					null_snapshot;
-		Datum		floor = heap_getattr(state, A_SEAL_FLOOR, desc, &null_floor);
-
-		out->snapshot = heap_getattr(state, A_SEAL_SNAPSHOT, desc, &null_snapshot);
-		out->floor = null_floor ? -1 : DatumGetInt64(floor);
-		out->known = !null_snapshot;
-	}
-}
-
-bool
-verify_still_to_come(const SealPast *past, FullTransactionId xid, int64 seq)
-{
-	return seq > past->floor &&
-		!DatumGetBool(DirectFunctionCall2(pg_visible_in_snapshot, FullTransactionIdGetDatum(xid), past->snapshot));
-}
-
-/* Every entry is in the log, or still to come. */
-static void
-scan_entries(void *arg)
-{
-	EntryTask  *task = arg;
-	LogScan    *s = task->s;
-	TupleDesc	desc = prov_tupdesc(PROV_ENTRY);
-	SealPast	past;
-	ProvScan	scan;
-	HeapTuple	tup;
-
-	verify_seal_past(s->v, &past);
-	if (past.foreign)
-		return;
-	prov_scan_begin(&scan, PROV_ENTRY, InvalidOid, s->v->snapshot, 0, NULL);
-	while (HeapTupleIsValid(tup = prov_scan_next(&scan, ForwardScanDirection)))
-	{
-		bool		null_xid,
-					null_seq;
-		Datum		xid = heap_getattr(tup, A_ENTRY_XID, desc, &null_xid);
-		Datum		seq = heap_getattr(tup, A_ENTRY_SEQ, desc, &null_seq);
-
-		if (++task->seen % 1024 == 0)
-			verify_progress(s->v, task->seen);
-		if (null_xid || null_seq || bitmap_test(s->sealed, DatumGetInt64(seq)))
-			continue;
-		/* no state: all of it is still to come, unless there are leaves */
-		if (past.known ? verify_still_to_come(&past, DatumGetFullTransactionId(xid), DatumGetInt64(seq)) :
-			s->stored.size == 0)
-			continue;
-		verify_unsealable(s->v, DatumGetFullTransactionId(xid), DatumGetInt64(seq));
-	}
-	prov_scan_end(&scan);
-}
-
-typedef struct SurplusTask
-{
-	LogScan    *s;
-	int64		size;
-} SurplusTask;
-
-void
-verify_node_place(Verify *v, HeapTuple node, int64 size)
-{
-	TupleDesc	desc = prov_tupdesc(PROV_TREE_NODE);
-	bool		null_level,
-				null_index;
-	int			level = DatumGetInt16(heap_getattr(node, A_NODE_LEVEL, desc, &null_level));
-	int64		index = DatumGetInt64(heap_getattr(node, A_NODE_INDEX, desc, &null_index));
-
-	if (null_level || null_index || level < 1 || level > 7 || index < 0 ||
-		index >= size >> (level * PV_TILE_HEIGHT))
-		verify_finding(v, "tile_differs", SEV_ERROR, psprintf("tree_node %d/" INT64_FORMAT, level, index), -1, -1,
-					   "A hash of the tree stands where the log has none.");
-}
-
-/* Hashes of the tree beyond what the log's size gives. */
-static void
-scan_surplus(void *arg)
-{
-	SurplusTask *task = arg;
-	ProvScan	scan;
-	HeapTuple	tup;
-
-	prov_scan_begin(&scan, PROV_TREE_NODE, InvalidOid, task->s->v->snapshot, 0, NULL);
-	while (HeapTupleIsValid(tup = prov_scan_next(&scan, ForwardScanDirection)))
-	{
-		CHECK_FOR_INTERRUPTS();
-		verify_node_place(task->s->v, tup, task->size);
-	}
-	prov_scan_end(&scan);
-}
-
 void
 roots_end(LogScan *s, int64 size)
 {
 	Verify	   *v = s->v;
-	EntryTask	entries = {.s = s};
-	SurplusTask surplus = {s, size};
 
 	log_scan_settle(s, false);
 	if (size < s->log_size)
@@ -547,13 +420,9 @@ roots_end(LogScan *s, int64 size)
 						   "The checkpoint has " INT64_FORMAT " leaves, the log only " INT64_FORMAT ": its tail is gone.",
 						   s->checkpoints[s->next_checkpoint].size, size);
 
-	if (!verify_try(v, scan_surplus, &surplus))
-		verify_finding(v, "unreadable", SEV_ERROR, "tree_node", -1, -1, "The table cannot be read: %s", v->fault);
-	if (s->o->since_size > 0)
-		return;
-	verify_progress_begin(v, "entries", 0);
-	if (!verify_try(v, scan_entries, &entries))
-		verify_finding(v, "unreadable", SEV_ERROR, "entry", -1, -1, "The table cannot be read to its end: %s", v->fault);
+	surplus_nodes(v, size);
+	if (s->o->since_size == 0)
+		surplus_entries(s);
 }
 
 /* ---- one leaf ---- */

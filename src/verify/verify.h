@@ -353,7 +353,7 @@ extern bool verify_chain_ends(Verify *v, int64 leaf);
 /* May entries of the row, or events of its table, wait for the sealer? */
 extern bool verify_waits(Verify *v, int32 table_id, const uint8 *row_id);
 
-/* ---- roots.c: is an entry that is in no leaf still to come? ---- */
+/* ---- surplus.c: is an entry that is in no leaf still to come? ---- */
 typedef struct SealPast
 {
 	bool		foreign;		/* another database's state: nothing can be said */
