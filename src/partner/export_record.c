@@ -162,6 +162,7 @@ export_record(Export *x, const char *schema, const char *table)
 	uint64		id = 0;
 	uint32		n = 0;
 	int64		total = 0;
+	MemoryContext old;
 	struct varlena *before = NULL;
 	Datum		d;
 	bool		isnull;
@@ -188,7 +189,10 @@ export_record(Export *x, const char *schema, const char *table)
 			begin_question(&q, id);
 			n = 0;
 		}
+		old = MemoryContextSwitchTo(x->row);
 		put_text(&q, subject_text(subject));
+		MemoryContextSwitchTo(old);
+		MemoryContextReset(x->row);
 		n++;
 		total++;
 	}
