@@ -8,10 +8,10 @@
  * COPY nothing is held that a resource owner would have to know.
  *
  * Leaf hashes and pseudonyms are random: each would touch another page of its
- * index. Entries of those indexes wait, work_mem of each, and are inserted in
- * the order of their keys. Nobody looks for a row by them in between: rows
- * become visible to others at the commit, and the merge itself looks for
- * leaves by their index in the log.
+ * index. Entries of those indexes wait, half of maintenance_work_mem of each,
+ * and are inserted in the order of their keys. Nobody looks for a row by them
+ * in between: rows become visible to others at the commit, and the merge itself
+ * looks for leaves by their index in the log.
  *
  *-------------------------------------------------------------------------
  */
@@ -74,7 +74,7 @@ prov_batch_scattered(ProvBatch *b, AttrNumber attno)
 	s->attno = attno;
 	s->keylen = TupleDescAttr(prov_tupdesc(b->rel), attno - 1)->attlen;
 	Assert(s->keylen > 0 && s->keylen <= SCATTERED_KEY_LEN);
-	s->max = (int) Min((Size) work_mem * 1024 / sizeof(ScatteredEntry), MaxAllocSize / sizeof(ScatteredEntry));
+	s->max = (int) (Min((Size) maintenance_work_mem * 1024 / lengthof(b->scattered), MaxAllocSize) / sizeof(ScatteredEntry));
 	s->cap = Min(1024, s->max);
 	s->entries = palloc(s->cap * sizeof(ScatteredEntry));
 	b->scattered[b->nscattered++] = s;
