@@ -10,10 +10,11 @@
  * is the first row returned. So nothing leaves without a record, and an export
  * that fails has none, or subjects alone.
  *
- * Memory: sorts of work_mem for leaves, predecessors and subjects, a
- * tuplestore of work_mem for the lines, a quarter of work_mem for the hashes
- * of recent leaves, the table's shapes, and a few times the longest line. The
- * rest goes to temporary files.
+ * Memory: sorts of work_mem for subjects and, of some rows, for leaves and
+ * predecessors, or, of all rows, a bit for each leaf and 1 MB; a tuplestore of
+ * work_mem for the lines, a quarter of work_mem for the hashes of recent
+ * leaves, the table's shapes, and a few times the longest line. The rest goes
+ * to temporary files.
  */
 #include "postgres.h"
 
@@ -357,23 +358,53 @@ free_digest(void *arg)
 	pv_bundle_digest_free(arg);
 }
 
+static bool
+same_name(pv_name a, pv_name b)
+{
+	return a.len == b.len && memcmp(a.s, b.s, a.len) == 0;
+}
+
+/* The only shape, or one of several that all bear one name; NULL if there is none. */
+static const pv_shape *
+named_alike(Export *x)
+{
+	const pv_shape *first = NULL;
+	bool		alike = true;
+	HASH_SEQ_STATUS seq;
+	ExportShape *s;
+
+	hash_seq_init(&seq, x->shapes);
+	while ((s = hash_seq_search(&seq)) != NULL)
+	{
+		if (first == NULL)
+			first = &s->shape->shape;
+		alike = alike && same_name(first->schema, s->shape->shape.schema) && same_name(first->table, s->shape->shape.table);
+	}
+	return alike ? first : NULL;
+}
+
 /* The names that the header gives the table: those of the newest leaf's shape. */
 static void
-table_names(Export *x, int64 leaf, char **schema, char **table)
+table_names(Export *x, ExportLeaves *leaves, char **schema, char **table)
 {
+	const pv_shape *shape = named_alike(x);
 	ProvLeafRef ref;
 	ProvEntry	entry;
-	ExportShape *shape;
 
-	*schema = x->target->table->schema;
-	*table = x->target->table->table;
-	if (leaf < 0)
-		return;
-	if (!prov_log_leaf(x->jumps, leaf, &ref) || !prov_entry_fetch(ref.xid, ref.seq, x->snapshot, false, &entry))
-		prove_log_damaged(leaf);
-	shape = export_shape(x, entry.shape_id, leaf);
-	*schema = prove_text(shape->shape->shape.schema.s, shape->shape->shape.schema.len);
-	*table = prove_text(shape->shape->shape.table.s, shape->shape->shape.table.len);
+	if (shape == NULL)
+	{
+		int64		leaf = export_leaves_newest(leaves);
+
+		*schema = x->target->table->schema;
+		*table = x->target->table->table;
+		if (leaf < 0)
+			return;
+		if (!prov_log_leaf(x->jumps, leaf, &ref) || !prov_entry_fetch(ref.xid, ref.seq, x->snapshot, false, &entry))
+			prove_log_damaged(leaf);
+		shape = &export_shape(x, entry.shape_id, leaf)->shape->shape;
+	}
+	*schema = prove_text(shape->schema.s, shape->schema.len);
+	*table = prove_text(shape->table.s, shape->table.len);
 }
 
 static void
@@ -436,7 +467,6 @@ provenance_export_bundle(PG_FUNCTION_ARGS)
 	Datum		checkpoint;
 	ExportLeaves *leaves;
 	const pv_tree *tree;
-	int64		last;
 	char	   *schema;
 	char	   *table;
 
@@ -478,8 +508,8 @@ provenance_export_bundle(PG_FUNCTION_ARGS)
 	x->log = prov_log_open(x->snapshot);
 	x->jumps = prov_log_open(x->snapshot);
 	tree = export_tree(x->jumps, x->size);
-	leaves = export_leaves_begin(x, &last);
-	table_names(x, last, &schema, &table);
+	leaves = export_leaves_begin(x);
+	table_names(x, leaves, &schema, &table);
 	put_head(x, checkpoint, schema, table, tree);
 	put_entries(x, leaves, tree);
 	put_end(x);

@@ -3,7 +3,8 @@
  *
  *	export.c			the call: what is asked for, the lines around the entries
  *	export_shapes.c		which columns, and who may
- *	export_leaves.c		which leaves, in the order of the log
+ *	export_leaves.c		which leaves, in the order of the log: those of some rows
+ *	export_all.c		those of all rows
  *	export_tree.c		hashes between them
  *	export_entry.c		a leaf as a line
  *	export_record.c		the record of what was given away
@@ -15,6 +16,7 @@
 
 #include "funcapi.h"
 #include "utils/hsearch.h"
+#include "utils/rel.h"
 #include "utils/tuplestore.h"
 
 #include "partner/partner.h"
@@ -119,13 +121,24 @@ typedef struct ExportLeaf
 	ItemPointerData tid;		/* of its entry; invalid: not known */
 } ExportLeaf;
 
-/* Finds the leaves; *last gets the greatest, -1 if there is none. */
-extern ExportLeaves *export_leaves_begin(Export *x, int64 *last);
+extern ExportLeaves *export_leaves_begin(Export *x);
 extern bool export_leaves_next(ExportLeaves *l, ExportLeaf *leaf);
+
+/* The greatest leaf, -1 if there is none; before the first is read. Of all rows it takes a pass of its own. */
+extern int64 export_leaves_newest(ExportLeaves *l);
 extern void export_leaves_end(ExportLeaves *l);
 
 /* The entry of a leaf, with its image, in the current memory context; an ERROR if it is not there. */
 extern void export_fetch(ExportLeaves *l, const ExportLeaf *leaf, ProvEntry *entry);
+
+/* --- export_all.c --- */
+
+/* entries: the table of entries, open. Otherwise as those of export_leaves.c, which calls them. */
+typedef struct ExportAll ExportAll;
+extern ExportAll *export_all_begin(Export *x, Relation entries);
+extern bool export_all_next(ExportAll *a, ExportLeaf *leaf);
+extern int64 export_all_newest(ExportAll *a);
+extern void export_all_end(ExportAll *a);
 
 /* --- export_tree.c --- */
 

@@ -1,21 +1,16 @@
 /*
  * export_leaves.c: which leaves a bundle has, and their entries.
  *
- * Of some rows: their chains, backwards from the table of heads, and the
- * table's own chain. Of all rows: the table of entries is read once in
- * physical order, since no index knows an entry's table; what stands there
- * next to each other was sealed together, so that the map from entries to
- * leaves is read a block at a time. Leaves, each with the place of its entry
- * in the heap, are then sorted, and read twice in the order of the log: first
- * for their predecessors, which are sorted too, so that each leaf knows
- * whether another one follows; then for their entries, which lie in the heap
- * nearly in that order. Nothing descends an index for a single entry, and a
+ * Of all rows: export_all.c. Of some: their chains, backwards from the table
+ * of heads, and the table's own chain. Leaves are sorted, and read twice in
+ * the order of the log: first for their predecessors, which are sorted too, so
+ * that each leaf knows whether another one follows; then for their entries. A
  * run of leaves near the last one is reached by stepping along its index.
  *
  * The snapshot is newer than the checkpoint. What lies below its size was
  * written once; only an erasure may still come, and shows as such.
  *
- * Memory: two sorts of work_mem.
+ * Memory: two sorts of work_mem; of all rows, that of export_all.c.
  */
 #include "postgres.h"
 
@@ -24,7 +19,6 @@
 #include "access/table.h"
 #include "catalog/pg_operator.h"
 #include "catalog/pg_type.h"
-#include "executor/tuptable.h"
 #include "miscadmin.h"
 #include "storage/bufmgr.h"
 #include "utils/array.h"
@@ -43,9 +37,8 @@ struct ExportLeaves
 	Export	   *x;
 	Relation	entries;
 	Buffer		buffer;			/* of the entry read last, pinned */
-	TupleTableSlot *put;
-	TupleTableSlot *get;
-	Tuplesortstate *places;		/* leaf, place of its entry */
+	ExportAll  *all;			/* NULL: of some rows, and all below */
+	Tuplesortstate *leaves;
 	Tuplesortstate *previous;	/* leaves that others name */
 	int64		last_put;
 	int64		last_got;
@@ -59,19 +52,12 @@ struct ExportLeaves
 #define RUN_STEPS 4				/* runs to step over; beyond, a descent is cheaper */
 
 static void
-put(ExportLeaves *l, int64 leaf, const ItemPointerData *tid)
+put(ExportLeaves *l, int64 leaf)
 {
 	if (leaf < l->x->since || leaf >= l->x->size)
 		return;
 	l->last_put = Max(l->last_put, leaf);
-	ExecClearTuple(l->put);
-	l->put->tts_values[0] = Int64GetDatum(leaf);
-	l->put->tts_values[1] = Int64GetDatum(tid == NULL ? 0 :
-										  (int64) ItemPointerGetBlockNumberNoCheck(tid) << 16 |
-										  ItemPointerGetOffsetNumberNoCheck(tid));
-	l->put->tts_isnull[0] = l->put->tts_isnull[1] = false;
-	ExecStoreVirtualTuple(l->put);
-	tuplesort_puttupleslot(l->places, l->put);
+	tuplesort_putdatum(l->leaves, Int64GetDatum(leaf), false);
 }
 
 static bool
@@ -120,47 +106,19 @@ read_leaf(ExportLeaves *l, int64 leaf, ProvLeafRef *ref)
 static bool
 get(ExportLeaves *l, ExportLeaf *leaf)
 {
-	int64		place;
+	Datum		d;
+	bool		isnull;
 
 	do
 	{
-		if (!tuplesort_gettupleslot(l->places, true, false, l->get, NULL))
+		if (!prov_tuplesort_getdatum(l->leaves, true, &d, &isnull))
 			return false;
-		slot_getallattrs(l->get);
-		leaf->ref.leaf = DatumGetInt64(l->get->tts_values[0]);
-	} while (leaf->ref.leaf == l->last_got);
-	l->last_got = leaf->ref.leaf;
-	place = DatumGetInt64(l->get->tts_values[1]);
-	if (place == 0)
-		ItemPointerSetInvalid(&leaf->tid);
-	else
-		ItemPointerSet(&leaf->tid, (BlockNumber) (place >> 16), (OffsetNumber) (place & 0xFFFF));
+	} while (DatumGetInt64(d) == l->last_got);
+	l->last_got = DatumGetInt64(d);
+	ItemPointerSetInvalid(&leaf->tid);
 	if (!read_leaf(l, l->last_got, &leaf->ref) || leaf->ref.prev_leaf >= l->last_got)
 		prove_log_damaged(l->last_got);
 	return true;
-}
-
-/* ---- all rows ---- */
-
-static void
-put_all(ExportLeaves *l)
-{
-	TupleDesc	desc = prov_tupdesc(PROV_ENTRY);
-	ScanKeyData key;
-	ProvScan	scan;
-	HeapTuple	tup;
-
-	prov_key_init(&key, PROV_ENTRY, A_ENTRY_TABLE, BTEqualStrategyNumber, Int32GetDatum(l->x->target->table->table_id));
-	prov_scan_begin(&scan, PROV_ENTRY, InvalidOid, l->x->snapshot, 1, &key);
-	while (HeapTupleIsValid(tup = prov_scan_next(&scan, ForwardScanDirection)))
-	{
-		bool		isnull;
-		int64		seq = DatumGetInt64(heap_getattr(tup, A_ENTRY_SEQ, desc, &isnull));
-
-		CHECK_FOR_INTERRUPTS();
-		put(l, isnull ? -1 : prov_log_leaf_of_seq(l->x->log, seq), &tup->t_self);
-	}
-	prov_scan_end(&scan);
 }
 
 /* ---- some rows ---- */
@@ -180,7 +138,7 @@ put_chain(ExportLeaves *l, int64 leaf)
 		any = any || leaf < l->x->size;
 		if (leaf < l->x->since)
 			break;
-		put(l, leaf, NULL);
+		put(l, leaf);
 	}
 	return any;
 }
@@ -290,33 +248,25 @@ advance_awaited(ExportLeaves *l)
 }
 
 ExportLeaves *
-export_leaves_begin(Export *x, int64 *last)
+export_leaves_begin(Export *x)
 {
 	ExportLeaves *l = palloc0(sizeof(ExportLeaves));
-	TupleDesc	desc = CreateTemplateTupleDesc(2);
-	AttrNumber	attno = 1;
-	Oid			operator = Int8LessOperator;
-	Oid			collation = InvalidOid;
-	bool		nulls_first = false;
 	ExportLeaf	leaf;
 
-	TupleDescInitEntry(desc, 1, "leaf", INT8OID, -1, 0);
-	TupleDescInitEntry(desc, 2, "place", INT8OID, -1, 0);
 	l->x = x;
 	l->last_put = l->last_got = -1;
 	l->entries = prov_open(PROV_ENTRY, AccessShareLock);
 	l->buffer = InvalidBuffer;
-	l->put = MakeSingleTupleTableSlot(desc, &TTSOpsVirtual);
-	l->get = MakeSingleTupleTableSlot(desc, &TTSOpsMinimalTuple);
-	l->places = tuplesort_begin_heap(desc, 1, &attno, &operator, &collation, &nulls_first, work_mem, NULL,
-									 TUPLESORT_RANDOMACCESS);
+	if (x->keys == NULL)
+	{
+		l->all = export_all_begin(x, l->entries);
+		return l;
+	}
+	l->leaves = tuplesort_begin_datum(INT8OID, Int8LessOperator, InvalidOid, false, work_mem, NULL, TUPLESORT_RANDOMACCESS);
 	l->previous = tuplesort_begin_datum(INT8OID, Int8LessOperator, InvalidOid, false, work_mem, NULL, TUPLESORT_NONE);
 
-	if (x->keys == NULL)
-		put_all(l);
-	else
-		put_rows(l);
-	tuplesort_performsort(l->places);
+	put_rows(l);
+	tuplesort_performsort(l->leaves);
 
 	while (get(l, &leaf))
 	{
@@ -325,19 +275,21 @@ export_leaves_begin(Export *x, int64 *last)
 			tuplesort_putdatum(l->previous, Int64GetDatum(leaf.ref.prev_leaf), false);
 	}
 	tuplesort_performsort(l->previous);
-	tuplesort_rescan(l->places);
+	tuplesort_rescan(l->leaves);
 	close_runs(l);
 	l->last_got = -1;
 	advance_awaited(l);
-	*last = l->last_put;
 	return l;
 }
 
 bool
 export_leaves_next(ExportLeaves *l, ExportLeaf *leaf)
 {
-	bool		any = get(l, leaf);
+	bool		any;
 
+	if (l->all != NULL)
+		return export_all_next(l->all, leaf);
+	any = get(l, leaf);
 	/* a predecessor that has no entry, or is that of two */
 	if (l->awaited >= 0 && (!any || l->awaited < leaf->ref.leaf))
 		prove_log_damaged(l->awaited);
@@ -349,14 +301,23 @@ export_leaves_next(ExportLeaves *l, ExportLeaf *leaf)
 	return true;
 }
 
+int64
+export_leaves_newest(ExportLeaves *l)
+{
+	return l->all != NULL ? export_all_newest(l->all) : l->last_put;
+}
+
 void
 export_leaves_end(ExportLeaves *l)
 {
-	close_runs(l);
-	tuplesort_end(l->places);
-	tuplesort_end(l->previous);
-	ExecDropSingleTupleTableSlot(l->put);
-	ExecDropSingleTupleTableSlot(l->get);
+	if (l->all != NULL)
+		export_all_end(l->all);
+	else
+	{
+		close_runs(l);
+		tuplesort_end(l->leaves);
+		tuplesort_end(l->previous);
+	}
 	if (BufferIsValid(l->buffer))
 		ReleaseBuffer(l->buffer);
 	table_close(l->entries, AccessShareLock);

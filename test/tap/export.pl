@@ -156,6 +156,20 @@ is(round_trip('latin', 'text', q{'public."Kündigung"', recipient => 'Zürich'},
 is($node->safe_psql('latin', q{SET client_encoding = 'UTF8'; SELECT recipient, table_name, columns, subjects FROM provenance.disclosures}),
 	'Zürich|Kündigung|{id,straße}|2', 'LATIN1: the record');
 
+# The order in which the entries lie is of no matter: more of them than an export remembers, no two beside each other.
+my $everything = q{SELECT count(*), md5(string_agg(content, E'\n' ORDER BY line)) FROM provenance.export_bundle('contact') WHERE kind = 'entry'};
+my $in_order = $node->safe_psql('acme', $everything);
+like($in_order, qr/^70401\|/, 'all entries');
+$node->safe_psql('acme', q{SET session_replication_role = replica;
+	WITH moved AS (DELETE FROM provenance.entry RETURNING *) INSERT INTO provenance.entry SELECT * FROM moved ORDER BY md5(seq::text)});
+is($node->safe_psql('acme', $everything), $in_order, 'the same in any order');
+my (undef, undef, $gone) = $node->psql('acme', qq{\\set VERBOSITY verbose
+	BEGIN;
+	SET LOCAL session_replication_role = replica;
+	DELETE FROM provenance.entry WHERE seq = (SELECT min(seq) FROM provenance.history('contact', 500));
+	$everything});
+like($gone, qr/XX001: the stored log is damaged at leaf \d+/, 'an entry that another one follows is gone');
+
 # Memory: as much for 70,000 entries as for a hundred.
 SKIP:
 {

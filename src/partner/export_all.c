@@ -1,0 +1,305 @@
+/*
+ * export_all.c: the leaves of all rows of a table, in the order of the log.
+ *
+ * A leaf says which entry it is, and no index knows an entry's table. So the
+ * log is read from `since` on, and beside it the table of entries, which were
+ * written nearly in that order: the one that a leaf names is on the page read
+ * last, or on one of the next. What stood on the pages read is remembered, the
+ * last SEEN entries. One that is not found so (a long transaction among short
+ * ones, a table that was rewritten) is looked up by its key, and reading goes
+ * on from its page.
+ *
+ * Whether another leaf of a chain follows is to be known before that one comes:
+ * the log is read once before, and each leaf that is named as previous gets a
+ * bit. A leaf of another table loses it when it is passed, one of this table
+ * when the leaf comes that names it. Who finds no bit names a leaf that is no
+ * entry of this table, or that another one names too.
+ *
+ * An entry that is gone is taken for another table's: if one that follows it is
+ * there, that one finds no bit.
+ *
+ * Memory: a bit for each leaf from `since` on, and 1 MB.
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "miscadmin.h"
+#include "port/pg_bitutils.h"
+#include "storage/bufmgr.h"
+#include "utils/rel.h"
+#include "utils/xid8.h"
+
+#include "partner/export.h"
+
+#define SEEN 65536				/* entries remembered, by the low bits of seq */
+#define REACH 32				/* pages read ahead for one entry, at most */
+
+typedef struct Seen
+{
+	int64		seq;			/* -1: none */
+	BlockNumber block;
+	OffsetNumber offset;
+	bool		ours;			/* of the table */
+} Seen;
+
+struct ExportAll
+{
+	Export	   *x;
+	Relation	entries;
+	BlockNumber nblocks;
+	BlockNumber block;			/* to be read next */
+	int			reach;
+	Seen	   *seen;
+	uint64	   *named;			/* bits */
+	int64		leaf;			/* to come next */
+	ProvRunScan *runs;
+	int64		run_first;
+	int			run_count;
+	ProvLeafRef run[PROV_RUN_MAX];
+};
+
+/* ---- bits ---- */
+
+static Size
+words_of(const ExportAll *a)
+{
+	return (Size) (a->x->size - a->x->since + 63) / 64;
+}
+
+static uint64 *
+bit_of(ExportAll *a, int64 leaf, uint64 *mask)
+{
+	*mask = UINT64CONST(1) << ((leaf - a->x->since) % 64);
+	return &a->named[(leaf - a->x->since) / 64];
+}
+
+static bool
+is_named(ExportAll *a, int64 leaf)
+{
+	uint64		mask;
+	uint64	   *word = bit_of(a, leaf, &mask);
+
+	return (*word & mask) != 0;
+}
+
+static void
+set_named(ExportAll *a, int64 leaf, bool named)
+{
+	uint64		mask;
+	uint64	   *word = bit_of(a, leaf, &mask);
+
+	*word = named ? *word | mask : *word & ~mask;
+}
+
+/* ---- the log ---- */
+
+static void
+open_runs(ExportAll *a)
+{
+	a->runs = prov_run_scan_open(a->x->log, a->x->since);
+	a->leaf = a->x->since;
+	a->run_first = a->run_count = 0;
+}
+
+static void
+close_runs(ExportAll *a)
+{
+	if (a->runs != NULL)
+		prov_run_scan_close(a->runs);
+	a->runs = NULL;
+}
+
+/* NULL at the checkpoint's size. */
+static const ProvLeafRef *
+next_leaf(ExportAll *a)
+{
+	const ProvLeafRef *ref;
+	bool		ok;
+
+	if (a->leaf >= a->x->size)
+		return NULL;
+	if (a->leaf >= a->run_first + a->run_count)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (!prov_run_scan_next(a->runs, &a->run_first, &a->run_count, a->run, &ok) || !ok ||
+			a->run_first > a->leaf || a->leaf >= a->run_first + a->run_count)
+			prove_log_damaged(a->leaf);
+	}
+	ref = &a->run[a->leaf - a->run_first];
+	if (ref->prev_leaf >= a->leaf)
+		prove_log_damaged(a->leaf);
+	a->leaf++;
+	return ref;
+}
+
+static void
+find_named(ExportAll *a)
+{
+	const ProvLeafRef *ref;
+
+	memset(a->named, 0, words_of(a) * sizeof(uint64));
+	open_runs(a);
+	while ((ref = next_leaf(a)) != NULL)
+		if (ref->prev_leaf >= a->x->since)
+			set_named(a, ref->prev_leaf, true);
+	close_runs(a);
+	open_runs(a);
+}
+
+/* ---- the entries ---- */
+
+/* Whether its rows are visible is for whoever fetches one of them to see. */
+static void
+read_page(ExportAll *a)
+{
+	TupleDesc	desc = RelationGetDescr(a->entries);
+	int32		table_id = a->x->target->table->table_id;
+	BlockNumber block = a->block++;
+	Buffer		buffer = ReadBuffer(a->entries, block);
+	OffsetNumber last;
+	Page		page;
+
+	LockBuffer(buffer, BUFFER_LOCK_SHARE);
+	page = BufferGetPage(buffer);
+	last = PageGetMaxOffsetNumber(page);
+	for (OffsetNumber offset = FirstOffsetNumber; offset <= last; offset = OffsetNumberNext(offset))
+	{
+		ItemId		item = PageGetItemId(page, offset);
+		HeapTupleData tup;
+		bool		null_seq,
+					null_table;
+		int64		seq;
+		int32		of_table;
+		Seen	   *s;
+
+		if (!ItemIdIsNormal(item))
+			continue;
+		tup.t_data = (HeapTupleHeader) PageGetItem(page, item);
+		tup.t_len = ItemIdGetLength(item);
+		tup.t_tableOid = RelationGetRelid(a->entries);
+		ItemPointerSet(&tup.t_self, block, offset);
+		seq = DatumGetInt64(heap_getattr(&tup, A_ENTRY_SEQ, desc, &null_seq));
+		of_table = DatumGetInt32(heap_getattr(&tup, A_ENTRY_TABLE, desc, &null_table));
+		if (null_seq || seq < 0)
+			continue;
+		s = &a->seen[seq % SEEN];
+		s->seq = seq;
+		s->block = block;
+		s->offset = offset;
+		s->ours = !null_table && of_table == table_id;
+	}
+	UnlockReleaseBuffer(buffer);
+}
+
+/* By its key; what stands beside it is expected next. */
+static bool
+look_up(ExportAll *a, const ProvLeafRef *ref, ItemPointer tid)
+{
+	HeapTuple	tup = prov_fetch2(PROV_ENTRY, FullTransactionIdGetDatum(ref->xid), Int64GetDatum(ref->seq), a->x->snapshot);
+	bool		isnull;
+	bool		ours;
+
+	if (!HeapTupleIsValid(tup))
+		return false;
+	*tid = tup->t_self;
+	ours = DatumGetInt32(heap_getattr(tup, A_ENTRY_TABLE, RelationGetDescr(a->entries), &isnull)) ==
+		a->x->target->table->table_id && !isnull;
+	heap_freetuple(tup);
+	a->block = ItemPointerGetBlockNumber(tid);
+	if (a->block < a->nblocks)
+		read_page(a);
+	return ours;
+}
+
+/* Is the leaf's entry one of the table's? Then *tid is its place. */
+static bool
+find_entry(ExportAll *a, const ProvLeafRef *ref, ItemPointer tid)
+{
+	Seen	   *s = &a->seen[(uint64) ref->seq % SEEN];
+
+	if (s->seq != ref->seq)
+	{
+		for (int i = 0; s->seq != ref->seq && i < a->reach && a->block < a->nblocks; i++)
+			read_page(a);
+		if (s->seq != ref->seq)
+		{
+			/* it may stand on the page that is read now, and another one of the same low bits behind it */
+			a->reach = Max(a->reach / 2, 1);
+			return look_up(a, ref, tid);
+		}
+		a->reach = Min(a->reach * 2, REACH);
+	}
+	ItemPointerSet(tid, s->block, s->offset);
+	return s->ours;
+}
+
+/* ---- for export_leaves.c ---- */
+
+ExportAll *
+export_all_begin(Export *x, Relation entries)
+{
+	ExportAll  *a = palloc0(sizeof(ExportAll));
+
+	a->x = x;
+	a->entries = entries;
+	a->nblocks = RelationGetNumberOfBlocks(entries);
+	a->block = a->nblocks;		/* unknown: the first one is looked up */
+	a->reach = REACH;
+	a->seen = palloc(sizeof(Seen) * SEEN);
+	for (int i = 0; i < SEEN; i++)
+		a->seen[i].seq = -1;
+	a->named = MemoryContextAllocHuge(CurrentMemoryContext, words_of(a) * sizeof(uint64));
+	find_named(a);
+	return a;
+}
+
+bool
+export_all_next(ExportAll *a, ExportLeaf *leaf)
+{
+	const ProvLeafRef *ref;
+
+	while ((ref = next_leaf(a)) != NULL)
+	{
+		if (!find_entry(a, ref, &leaf->tid))
+		{
+			set_named(a, ref->leaf, false);
+			continue;
+		}
+		if (ref->prev_leaf >= a->x->since)
+		{
+			if (!is_named(a, ref->prev_leaf))
+				prove_log_damaged(ref->prev_leaf);
+			set_named(a, ref->prev_leaf, false);
+		}
+		leaf->ref = *ref;
+		leaf->next = is_named(a, ref->leaf);
+		return true;
+	}
+	/* named by an entry that is gone, or another table's */
+	for (Size i = 0; i < words_of(a); i++)
+		if (a->named[i] != 0)
+			prove_log_damaged(a->x->since + i * 64 + pg_rightmost_one_pos64(a->named[i]));
+	return false;
+}
+
+int64
+export_all_newest(ExportAll *a)
+{
+	ExportLeaf	leaf;
+	int64		newest = -1;
+
+	while (export_all_next(a, &leaf))
+		newest = leaf.ref.leaf;
+	close_runs(a);
+	find_named(a);
+	return newest;
+}
+
+void
+export_all_end(ExportAll *a)
+{
+	close_runs(a);
+	pfree(a->named);
+	pfree(a->seen);
+	pfree(a);
+}
