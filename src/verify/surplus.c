@@ -57,6 +57,7 @@ verify_still_to_come(const SealPast *past, FullTransactionId xid, int64 seq)
 typedef struct EntryTask
 {
 	LogScan    *s;
+	Bitmap	   *met;			/* of those in the log */
 	int64		seen;
 } EntryTask;
 
@@ -83,8 +84,16 @@ scan_entries(void *arg)
 
 		if (++task->seen % 1024 == 0)
 			verify_progress(s->v, task->seen);
-		if (null_xid || null_seq || bitmap_test(s->sealed, DatumGetInt64(seq)))
+		if (null_xid || null_seq)
 			continue;
+		if (bitmap_test(s->sealed, DatumGetInt64(seq)))
+		{
+			if (bitmap_test_and_set(task->met, DatumGetInt64(seq)))
+				verify_finding(s->v, "entry_unsealable", SEV_ERROR, psprintf("entry " INT64_FORMAT, DatumGetInt64(seq)),
+							   DatumGetInt64(seq), -1,
+							   "Two entries have this number, and the log has one of them: the other was put in.");
+			continue;
+		}
 		/* no state: all of it is still to come, unless there are leaves */
 		if (past.known ? verify_still_to_come(&past, DatumGetFullTransactionId(xid), DatumGetInt64(seq)) :
 			s->stored.size == 0)
@@ -97,11 +106,12 @@ scan_entries(void *arg)
 void
 surplus_entries(LogScan *s)
 {
-	EntryTask	task = {.s = s};
+	EntryTask	task = {.s = s, .met = bitmap_create(s->v->cxt)};
 
 	verify_progress_begin(s->v, "entries", 0);
 	if (!verify_try(s->v, scan_entries, &task))
 		verify_finding(s->v, "unreadable", SEV_ERROR, "entry", -1, -1, "The table cannot be read to its end: %s", s->v->fault);
+	bitmap_destroy(task.met);
 }
 
 /* ---- hashes of the tree ---- */

@@ -128,6 +128,8 @@ my @rounds = (
 	[ 'entry moved to another transaction', "UPDATE provenance.entry SET xid = (SELECT xid FROM provenance.entry ORDER BY seq LIMIT 1) WHERE seq = $seq", 'entry_missing entry_unsealable' ],
 	[ 'entry put in behind the sealer', "INSERT INTO provenance.entry SELECT xid, 1000000, changed_at, context_id, order_number, table_id, shape_id, row_id, commitment, seed, image, op
 		FROM provenance.entry WHERE seq = $seq", 'entry_unsealable' ],
+	[ 'entry put in under the number of one in the log', "INSERT INTO provenance.entry SELECT (SELECT xid FROM provenance.entry ORDER BY seq LIMIT 1), seq, changed_at, context_id, order_number, table_id, shape_id,
+		row_id, commitment, seed, image, op FROM provenance.entry WHERE seq = $seq", 'entry_unsealable' ],
 	[ 'entry that waits deleted', "DELETE FROM provenance.entry WHERE seq = $waiting", 'row_differs' ],
 	[ 'entry that waits changed', "UPDATE provenance.entry SET image = set_byte(image, length(image) - 1, 57) WHERE seq = $waiting", 'image_differs row_differs' ],
 	[ 'row identity changed', "UPDATE provenance.entry SET row_id = gen_random_uuid() WHERE seq = $seq", 'row_identity_differs chain_differs' ],
