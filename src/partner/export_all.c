@@ -4,10 +4,11 @@
  * A leaf says which entry it is, and no index knows an entry's table. So the
  * log is read from `since` on, and beside it the table of entries, which were
  * written nearly in that order: the one that a leaf names is on the page read
- * last, or on one of the next. What stood on the pages read is remembered, the
- * last SEEN entries. One that is not found so (a long transaction among short
- * ones, a table that was rewritten) is looked up by its key, and reading goes
- * on from its page.
+ * last, or on one of the next. What the snapshot sees on the pages read is
+ * remembered, the last SEEN entries. One that is not found so (a long
+ * transaction among short ones, a table that was rewritten) is looked up by its
+ * key, and reading goes on from its page. One that is not there at all, whose
+ * ever it was, is an error: nobody can say that the bundle has all rows.
  *
  * Whether another leaf of a chain follows is to be known before that one comes:
  * the log is read once before, and each leaf that is named as previous gets a
@@ -15,13 +16,11 @@
  * when the leaf comes that names it. Who finds no bit names a leaf that is no
  * entry of this table, or that another one names too.
  *
- * An entry that is gone is taken for another table's: if one that follows it is
- * there, that one finds no bit.
- *
- * Memory: a bit for each leaf from `since` on, and 1 MB.
+ * Memory: a bit for each leaf from `since` on, and 1.5 MB.
  */
 #include "postgres.h"
 
+#include "access/heapam.h"
 #include "access/htup_details.h"
 #include "miscadmin.h"
 #include "port/pg_bitutils.h"
@@ -31,12 +30,13 @@
 
 #include "partner/export.h"
 
-#define SEEN 65536				/* entries remembered, by the low bits of seq */
+#define SEEN 65536				/* entries remembered, by seq modulo this */
 #define REACH 32				/* pages read ahead for one entry, at most */
 
 typedef struct Seen
 {
 	int64		seq;			/* -1: none */
+	FullTransactionId xid;
 	BlockNumber block;
 	OffsetNumber offset;
 	bool		ours;			/* of the table */
@@ -126,7 +126,7 @@ next_leaf(ExportAll *a)
 			prove_log_damaged(a->leaf);
 	}
 	ref = &a->run[a->leaf - a->run_first];
-	if (ref->prev_leaf >= a->leaf)
+	if (ref->prev_leaf >= a->leaf || ref->seq < 0)
 		prove_log_damaged(a->leaf);
 	a->leaf++;
 	return ref;
@@ -148,7 +148,6 @@ find_named(ExportAll *a)
 
 /* ---- the entries ---- */
 
-/* Whether its rows are visible is for whoever fetches one of them to see. */
 static void
 read_page(ExportAll *a)
 {
@@ -158,16 +157,22 @@ read_page(ExportAll *a)
 	Buffer		buffer = ReadBuffer(a->entries, block);
 	OffsetNumber last;
 	Page		page;
+	bool		all_visible;
 
+	CHECK_FOR_INTERRUPTS();
 	LockBuffer(buffer, BUFFER_LOCK_SHARE);
 	page = BufferGetPage(buffer);
 	last = PageGetMaxOffsetNumber(page);
+	/* a standby, where the flag can be ahead of a snapshot, exports nothing */
+	all_visible = PageIsAllVisible(page);
 	for (OffsetNumber offset = FirstOffsetNumber; offset <= last; offset = OffsetNumberNext(offset))
 	{
 		ItemId		item = PageGetItemId(page, offset);
 		HeapTupleData tup;
-		bool		null_seq,
+		bool		null_xid,
+					null_seq,
 					null_table;
+		Datum		xid;
 		int64		seq;
 		int32		of_table;
 		Seen	   *s;
@@ -178,12 +183,16 @@ read_page(ExportAll *a)
 		tup.t_len = ItemIdGetLength(item);
 		tup.t_tableOid = RelationGetRelid(a->entries);
 		ItemPointerSet(&tup.t_self, block, offset);
+		if (!all_visible && !HeapTupleSatisfiesVisibility(&tup, a->x->snapshot, buffer))
+			continue;
+		xid = heap_getattr(&tup, A_ENTRY_XID, desc, &null_xid);
 		seq = DatumGetInt64(heap_getattr(&tup, A_ENTRY_SEQ, desc, &null_seq));
 		of_table = DatumGetInt32(heap_getattr(&tup, A_ENTRY_TABLE, desc, &null_table));
-		if (null_seq || seq < 0)
+		if (null_xid || null_seq || seq < 0)
 			continue;
 		s = &a->seen[seq % SEEN];
 		s->seq = seq;
+		s->xid = DatumGetFullTransactionId(xid);
 		s->block = block;
 		s->offset = offset;
 		s->ours = !null_table && of_table == table_id;
@@ -200,7 +209,7 @@ look_up(ExportAll *a, const ProvLeafRef *ref, ItemPointer tid)
 	bool		ours;
 
 	if (!HeapTupleIsValid(tup))
-		return false;
+		prove_log_damaged(ref->leaf);
 	*tid = tup->t_self;
 	ours = DatumGetInt32(heap_getattr(tup, A_ENTRY_TABLE, RelationGetDescr(a->entries), &isnull)) ==
 		a->x->target->table->table_id && !isnull;
@@ -211,19 +220,24 @@ look_up(ExportAll *a, const ProvLeafRef *ref, ItemPointer tid)
 	return ours;
 }
 
+static bool
+is_it(const Seen *s, const ProvLeafRef *ref)
+{
+	return s->seq == ref->seq && FullTransactionIdEquals(s->xid, ref->xid);
+}
+
 /* Is the leaf's entry one of the table's? Then *tid is its place. */
 static bool
 find_entry(ExportAll *a, const ProvLeafRef *ref, ItemPointer tid)
 {
-	Seen	   *s = &a->seen[(uint64) ref->seq % SEEN];
+	const Seen *s = &a->seen[ref->seq % SEEN];
 
-	if (s->seq != ref->seq)
+	if (!is_it(s, ref))
 	{
-		for (int i = 0; s->seq != ref->seq && i < a->reach && a->block < a->nblocks; i++)
+		for (int i = 0; !is_it(s, ref) && i < a->reach && a->block < a->nblocks; i++)
 			read_page(a);
-		if (s->seq != ref->seq)
+		if (!is_it(s, ref))
 		{
-			/* it may stand on the page that is read now, and another one of the same low bits behind it */
 			a->reach = Max(a->reach / 2, 1);
 			return look_up(a, ref, tid);
 		}
@@ -275,7 +289,7 @@ export_all_next(ExportAll *a, ExportLeaf *leaf)
 		leaf->next = is_named(a, ref->leaf);
 		return true;
 	}
-	/* named by an entry that is gone, or another table's */
+	/* named by another table's entry */
 	for (Size i = 0; i < words_of(a); i++)
 		if (a->named[i] != 0)
 			prove_log_damaged(a->x->since + i * 64 + pg_rightmost_one_pos64(a->named[i]));

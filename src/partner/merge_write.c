@@ -35,6 +35,7 @@
 #define BATCH_BYTES (1024 * 1024)
 
 #define SCATTERED_KEY_LEN 32
+#define SCATTERED_BYTES (64 * 1024 * 1024)	/* at most: no sort of more, which cannot be interrupted */
 
 /* An entry of an index that waits. */
 typedef struct ScatteredEntry
@@ -74,7 +75,7 @@ prov_batch_scattered(ProvBatch *b, AttrNumber attno)
 	s->attno = attno;
 	s->keylen = TupleDescAttr(prov_tupdesc(b->rel), attno - 1)->attlen;
 	Assert(s->keylen > 0 && s->keylen <= SCATTERED_KEY_LEN);
-	s->max = (int) (Min((Size) maintenance_work_mem * 1024 / lengthof(b->scattered), MaxAllocSize) / sizeof(ScatteredEntry));
+	s->max = (int) (Min((Size) maintenance_work_mem * 1024 / lengthof(b->scattered), SCATTERED_BYTES) / sizeof(ScatteredEntry));
 	s->cap = Min(1024, s->max);
 	s->entries = palloc(s->cap * sizeof(ScatteredEntry));
 	b->scattered[b->nscattered++] = s;

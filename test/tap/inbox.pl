@@ -258,6 +258,13 @@ refused('b', with(sub { tokens($_[0], $insert, sub { $_[0][4] = 1 - $_[0][4] }) 
 
 	refused('b', with(sub { $_[0][$shape][2] = $foreign->[2] }), 'PB013', 'the shape of another table');
 	refused('b', with(sub { $_[0][$mid][2] = (grep { $_->[1] eq 'entry' } @$others)[2][2]; }), '(PB001|PB003|PB014|PB016)', 'an entry of another table');
+	new_log('c');
+	sql('c', q{CREATE TABLE contact (id int PRIMARY KEY, name text, email text, status text); SELECT provenance.tag('contact', subject => 'id');
+		INSERT INTO contact SELECT i, 'name ' || i, 'c', NULL FROM generate_series(1, 40) i; SELECT provenance.seal()});
+	my ($elsewhere) = grep { $_->[2] =~ /\|=[^|]{24}name 20\|/ } @{ export('c', q{'contact'}) };
+	my @elsewhere = split /\|/, $elsewhere->[2], -1;
+	refused('b', with(sub { tokens($_[0], $insert, sub { $_[0][2] = $elsewhere[2] }) }), 'PB01[46]', 'the leaf of another log');
+	refused('b', with(sub { tokens($_[0], $insert, sub { my $t = $_[0]; @$t[ 2, 5 .. $#$t ] = @elsewhere[ 2, 5 .. $#$t ] }) }), 'PB01[46]', 'leaf and fields of another log');
 	refused('b', with(sub {
 		my ($slot, $raw) = split /\|/, $_[0][$shape][2];
 		$raw = decode_base64($raw);

@@ -3,7 +3,9 @@
 # proofs, tiles, checkpoints. The same refused after a change.
 use strict;
 use warnings;
+use IO::Handle;
 use JSON::PP;
+use POSIX ();
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -97,6 +99,21 @@ sub try_database
 			ok($rc == 1 || $rc == 3, "$db, $format: byte $at changed");
 		}
 	}
+	# How far it has come, to a terminal: of a file that is a while in coming.
+	my $pipe = "$tmp/$db.pipe";
+	my $content = slurp_raw("$tmp/$db.text");
+	my $shown = '';
+	POSIX::mkfifo($pipe, 0600) or die "$pipe: $!";
+	my $reading = IPC::Run::start([ 'script', '-qec', "'$program' bundle --key '$vkey' '$pipe'", '/dev/null' ], '<', \undef, '>', \$shown, '2>&1');
+	open(my $writing, '>:raw', $pipe) or die "$pipe: $!";
+	$writing->autoflush;
+	print $writing substr($content, 0, length($content) / 2);
+	sleep 2;
+	print $writing substr($content, length($content) / 2);
+	close $writing;
+	ok($reading->finish, "$db: from a pipe");
+	like($shown, qr/\r[\d,]+ bytes read.*holds\./s, "$db: how far it has come");
+
 	my $since = "$tmp/$db.since";
 	$sql->(qq{COPY (SELECT * FROM provenance.export_bundle('public.contact', since_size => $old)) TO '$since'});
 	gives("$db: since", 0, qr/nothing is missing .*, counting from the first .* of the log on\.\nThe log extends the kept checkpoint/,
@@ -121,7 +138,7 @@ sub try_database
 	gives("$db: tiles", 0, qr/holds\..*It extends the kept checkpoint/s, 'tiles', @key, '--since', "$tmp/$db.kept", "$tmp/$db.tiles");
 	gives("$db: no fork", 1, qr/no fork is shown/, 'fork', @key, "$tmp/$db.kept", "$tmp/$db.tiles/checkpoint");
 	my ($old_tile) = glob("$tmp/$db.tiles/tile/entries/000");
-	my $content = slurp_raw($old_tile);
+	$content = slurp_raw($old_tile);
 	substr($content, 5000, 1) ^= "\1";
 	spew($old_tile, $content);
 	gives("$db: tiles changed", 1, qr/does not hold/, 'tiles', @key, "$tmp/$db.tiles");
