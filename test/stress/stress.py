@@ -216,9 +216,11 @@ def small_transactions(model, seconds):
     oldest = query("SELECT coalesce(extract(epoch FROM clock_timestamp() - oldest_pending), 0) FROM provenance.status")
     quiesce()
     leaves = compare(model, since)
-    if leaves < 300 * seconds:
+    if leaves < (300 if seconds >= 60 else 100) * seconds:
         raise Failed("%d small transactions in %d s" % (leaves, seconds))
     runs = int(query("SELECT count(*) FROM provenance.leaf_run")) - int(runs)
+    if runs < seconds:
+        raise Failed("%d pieces of log in %d s" % (runs, seconds))
     say("small transactions: %d in %d s, %d pieces of log, the oldest unsealed %.1f s old" % (leaves, seconds, runs, float(oldest)))
 
 

@@ -71,7 +71,8 @@ close($fh);
 sub load
 {
 	my ($seconds) = @_;
-	return start([ 'pgbench', '-n', '-c', '4', '-T', $seconds, '-M', 'prepared', '--max-tries', '10', '-f', $script, '-h', $node->host, '-p', $node->port, 'postgres' ],
+	# a thread each: a client that prepares a statement waits with all of its thread
+	return start([ 'pgbench', '-n', '-c', '4', '-j', '4', '-T', $seconds, '-M', 'prepared', '--max-tries', '10', '-f', $script, '-h', $node->host, '-p', $node->port, 'postgres' ],
 		'>', "$dir/load.out", '2>', "$dir/load.err");
 }
 
@@ -168,7 +169,7 @@ is(q1('SELECT worker_pid IS NULL FROM provenance.status'), 't', 'no worker after
 like(phase(), qr/^running [1-9]/, 'the phase has outlived it');
 hold();
 q1('UPDATE t SET n = n + 1 WHERE id = (SELECT max(id) FROM t)');
-for (1 .. 300) { last if q1('SELECT worker_pid IS NOT NULL FROM provenance.status') eq 't'; usleep(20_000); }
+for (1 .. 6000) { last if q1('SELECT worker_pid IS NOT NULL FROM provenance.status') eq 't'; usleep(20_000); }
 is(q1('SELECT worker_pid IS NOT NULL FROM provenance.status'), 't', 'a change starts the worker again');
 
 # The database in another cluster, by dump and restore, in mid-phase.
@@ -186,7 +187,7 @@ cmp_ok(q1(q{SELECT 't'::regclass::oid}), '<', q1('SELECT relid FROM provenance.b
 like(phase(), qr/^running/, 'the restored phase runs');
 q1('SELECT provenance.start_worker()');
 ok(wait_phase(qr/^done/), 'and ends');
-for (1 .. 300) { last if q1('SELECT pending FROM provenance.status') eq '0'; usleep(20_000); }
+for (1 .. 6000) { last if q1('SELECT pending FROM provenance.status') eq '0'; usleep(20_000); }
 is(q1(q{SELECT DISTINCT code FROM provenance.verify_table('t')}), '', 'all have their baselines');
 is(q1(q{SELECT count(*) FROM wrong}), '0', 'each once');
 

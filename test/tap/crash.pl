@@ -147,7 +147,7 @@ sub stop_at
 	my $listener = $node->background_psql('postgres', on_error_stop => 0);
 	$listener->query('LISTEN provenance_checkpoint');
 	my $session = IPC::Run::start([ 'psql', '-XAtq', '-d', $node->connstr($db // 'postgres'), '-c', $sql ], '<', '/dev/null', '>', \$out, '2>', \$err);
-	for (1 .. 750)
+	for (1 .. 9000)
 	{
 		($pid) = substr(slurp_file($node->logfile), $from) =~ /process (\d+) waits at stop point "\Q$point\E"/ and last;
 		usleep 20_000;

@@ -260,7 +260,7 @@ SQL
 
 	# B's commit takes a while, and A dies waiting for it: B has committed, A has not.
 	$globex->safe_psql('postgres', <<'SQL');
-	CREATE FUNCTION crm.slowly() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(3); RETURN NULL; END $$;
+	CREATE FUNCTION crm.slowly() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(8); RETURN NULL; END $$;
 	CREATE CONSTRAINT TRIGGER slowly AFTER INSERT ON crm.arrival DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION crm.slowly();
 SQL
 	app($acme, q{SELECT provenance.handover_give('handover:12', 'globex', '12')});

@@ -100,7 +100,7 @@ tamper("UPDATE provenance.entry SET changed_at = changed_at + interval '1 year' 
 
 # --- rate, and restart ------------------------------------------------------
 
-sql(q{ALTER DATABASE postgres SET provenance.scrub_rate = 1000});
+sql(q{ALTER DATABASE postgres SET provenance.scrub_rate = 300});
 sql('SELECT provenance.stop_worker()');
 await($scrubbers, '0');
 sql('SELECT provenance.start_worker()');

@@ -98,7 +98,7 @@ SQL
 close $fh;
 q1(q{ALTER DATABASE postgres SET provenance.seal_interval = '10ms'});
 q1('SELECT provenance.stop_worker()');
-sleep 2;
+$node->poll_query_until('postgres', 'SELECT provenance.worker_pid() IS NULL');
 q1('SELECT provenance.start_worker()');
 my $pgbench = IPC::Run::start([ 'pgbench', '-n', '-c', 8, '-j', 2, '-T', 6, '-f', $script, '-h', $node->host, '-p', $node->port, 'postgres' ],
 	'>', \my $out, '2>', \my $err);
@@ -160,7 +160,7 @@ is(q1('SELECT floor FROM provenance.seal_state'), '-1', 'no transaction of anoth
 # A restore, with entries that were not sealed, into a cluster whose
 # transaction ids are far behind.
 q1('SELECT provenance.stop_worker()');
-sleep 2;
+$node->poll_query_until('postgres', 'SELECT provenance.worker_pid() IS NULL');
 q1('UPDATE t SET v = v + 1 WHERE id <= 5');
 my $unsealed = q1('SELECT (SELECT count(*) FROM provenance.entry) - log_size FROM provenance.seal_state');
 cmp_ok($unsealed, '>', 0, 'something is not sealed');
