@@ -124,7 +124,7 @@ $run->finish;
 is($run->result(0), 0, 'no writer failed') or diag(slurp_file("$dir/load.err"));
 q1(q{COMMIT PREPARED 'over'});
 whole('load');
-cmp_ok(q1(q{SELECT count(DISTINCT id) FROM chain WHERE op = 'baseline'}), '>', $rows - 3000, 'nearly all rows had a baseline');
+cmp_ok(q1(q{SELECT count(DISTINCT id) FROM chain WHERE op = 'baseline'}), '>', $rows / 2, 'most rows had a baseline, the others an entry before it');
 
 # The table's file changes in mid-phase; the worker, and with it the server,
 # is killed; a session that captures something starts the next one.
