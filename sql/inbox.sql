@@ -152,4 +152,43 @@ BEGIN; SELECT * FROM crm.edited('DELETE FROM provenance.merged_leaf WHERE leaf_i
 BEGIN; SELECT * FROM crm.edited('UPDATE provenance.merge SET new_countersignatures = 0'); ROLLBACK;
 BEGIN; SELECT * FROM crm.edited('DELETE FROM provenance.partner_registry'); ROLLBACK;
 
+-- A column that is declared NOT NULL, and is null all the same, past the guard:
+-- an error of its own, or nothing at all, whatever reads it.
+CREATE FUNCTION crm.without_values(rel text, col name, OUT codes text) LANGUAGE plpgsql AS $$
+DECLARE
+	statement text;
+	state text;
+BEGIN
+	SET LOCAL client_min_messages = warning;
+	SET LOCAL session_replication_role = replica;
+	EXECUTE format('ALTER TABLE provenance.%I ALTER %I DROP NOT NULL; UPDATE provenance.%1$I SET %2$I = NULL', rel, col);
+	SET LOCAL session_replication_role = origin;
+	FOREACH statement IN ARRAY ARRAY['INSERT INTO provenance.inbox SELECT * FROM crm.example ORDER BY line',
+		'SELECT count(*) FROM provenance.verify()', 'SELECT count(*) FROM provenance.merged_entry', 'SELECT count(*) FROM provenance.partner',
+		'SELECT count(*) FROM provenance.pedigree(''42'')', 'SELECT count(*) FROM provenance.fork_evidence',
+		$s$SELECT provenance.prove_merged('acme', 2)$s$,
+		$s$SELECT provenance.set_pseudonym_key('acme', NULL)$s$, $s$SELECT provenance.resolve_fork('acme', 'why')$s$,
+		$s$SELECT provenance.add_partner('acme', 'crm.acme.example+5e3d2663+AddamAGCsQq31Uv+08lkBzoO4XLz2qYjJa8CGmj3B1Ea')$s$,
+		$s$SELECT provenance.remove_partner('acme')$s$]
+	LOOP
+		BEGIN
+			EXECUTE statement;
+			state := 'none';
+			RAISE 'undone' USING ERRCODE = 'XX999';
+		EXCEPTION WHEN OTHERS THEN
+			IF SQLSTATE <> 'XX999' THEN state := SQLSTATE; END IF;
+		END;
+		codes := concat_ws(' ', codes, CASE WHEN state = 'none' THEN '-' ELSE state END);
+	END LOOP;
+	RAISE 'undone' USING ERRCODE = 'XX999';
+EXCEPTION WHEN SQLSTATE 'XX999' THEN
+	NULL;
+END $$;
+ALTER EVENT TRIGGER provenance_guard_start DISABLE;
+SELECT relname, attname, crm.without_values(relname, attname) FROM pg_attribute JOIN pg_class ON pg_class.oid = attrelid
+WHERE relnamespace = 'provenance'::regnamespace AND relname ~ '^(partner_|merge|fork_)' AND relkind = 'r' AND attnum > 0 AND attnotnull
+	AND NOT EXISTS (SELECT FROM pg_index WHERE indrelid = attrelid AND indisprimary AND attnum = ANY (indkey))
+ORDER BY 1, 2;
+ALTER EVENT TRIGGER provenance_guard_start ENABLE ALWAYS;
+
 \i :drop_log

@@ -175,4 +175,13 @@ extern void prov_check_usable(ProvRel which, Relation rel);
 /* The same as a question, of a relation that is not open. */
 extern bool prov_usable(ProvRel which);
 
+/*
+ * A column that is declared NOT NULL. Where that was dropped, and the row has
+ * no value: ERROR (XX001).
+ */
+extern Datum prov_value(ProvRel rel, HeapTuple tup, AttrNumber attno);
+
+/* The same of a row taken apart; columns: their numbers, and 0. */
+extern void prov_refuse_nulls(ProvRel rel, const bool *nulls, const AttrNumber *columns);
+
 #endif							/* PROV_CATALOG_H */

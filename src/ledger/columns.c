@@ -7,13 +7,18 @@
  * array it is read into, is not an error but a crash. So the declarations are
  * compared before anything is read or written: by catalog.c, which keeps the
  * result until an invalidation, and by verification, which makes a finding of it.
+ *
+ * Constraints are not compared: who relies on a column that is declared NOT
+ * NULL asks for it with prov_value(), or names it to prov_refuse_nulls().
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
 #include "access/table.h"
 #include "catalog/pg_am.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
+#include "utils/lsyscache.h"
 #include "utils/syscache.h"
 
 #include "ledger/catalog.h"
@@ -150,4 +155,33 @@ prov_usable(ProvRel which)
 
 	table_close(rel, AccessShareLock);
 	return result;
+}
+
+static void
+refuse_null(ProvRel rel, AttrNumber attno)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_DATA_CORRUPTED),
+			 errmsg("a row of ledger table \"%s\" has no value in column \"%s\"", get_rel_name(prov_relid(rel)),
+					NameStr(TupleDescAttr(prov_tupdesc(rel), attno - 1)->attname)),
+			 errhint("SELECT * FROM provenance.verify() says more.")));
+}
+
+Datum
+prov_value(ProvRel rel, HeapTuple tup, AttrNumber attno)
+{
+	bool		isnull;
+	Datum		d = heap_getattr(tup, attno, prov_tupdesc(rel), &isnull);
+
+	if (isnull)
+		refuse_null(rel, attno);
+	return d;
+}
+
+void
+prov_refuse_nulls(ProvRel rel, const bool *nulls, const AttrNumber *columns)
+{
+	for (; *columns != 0; columns++)
+		if (nulls[*columns - 1])
+			refuse_null(rel, *columns);
 }

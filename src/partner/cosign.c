@@ -135,6 +135,7 @@ incarnation_of(const char *origin)
 static bool
 newest_log(Cosigning *c)
 {
+	static const AttrNumber needed[] = {A_PLOG_ID, A_PLOG_PARTNER, A_PLOG_ORIGIN, 0};
 	TupleDesc	desc = prov_tupdesc(PROV_PARTNER_LOG);
 	ProvScan	scan;
 	HeapTuple	tup;
@@ -150,6 +151,7 @@ newest_log(Cosigning *c)
 		pv_hash		root;
 
 		heap_deform_tuple(tup, desc, values, nulls);
+		prov_refuse_nulls(PROV_PARTNER_LOG, nulls, needed);
 		if (DatumGetInt32(values[A_PLOG_PARTNER - 1]) != c->partner->partner_id)
 			continue;
 		origin = TextDatumGetCString(values[A_PLOG_ORIGIN - 1]);

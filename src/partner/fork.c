@@ -173,6 +173,7 @@ heads_are(Datum d, const pv_checkpoint *cp)
 static bool
 on_record(const Evidence *e, int32 partner_id, bool *decided)
 {
+	static const AttrNumber needed[] = {A_FORK_PARTNER, A_FORK_NOTE_A, A_FORK_NOTE_B, 0};
 	TupleDesc	desc = prov_tupdesc(PROV_FORK_RECORD);
 	ProvScan	scan;
 	HeapTuple	tup;
@@ -187,6 +188,7 @@ on_record(const Evidence *e, int32 partner_id, bool *decided)
 		bool		same;
 
 		heap_deform_tuple(tup, desc, v, n);
+		prov_refuse_nulls(PROV_FORK_RECORD, n, needed);
 		if (DatumGetInt32(v[A_FORK_PARTNER - 1]) != partner_id)
 			continue;
 		if (e->of_leaf)
@@ -383,10 +385,9 @@ prov_fork_look(ProvInbox *in)
 {
 	const pv_bundle_entry *e = &in->reader->entry;
 	HeapTuple	tup = in->log_id != 0 ? prov_merged_leaf(in->log_id, (int64) e->index) : NULL;
-	bool		isnull;
 
 	if (tup == NULL ||
-		pv_hash_equal(DatumGetHashP(heap_getattr(tup, A_MLEAF_HASH, prov_tupdesc(PROV_MERGED_LEAF), &isnull)), &e->leaf_hash))
+		pv_hash_equal(DatumGetHashP(prov_value(PROV_MERGED_LEAF, tup, A_MLEAF_HASH)), &e->leaf_hash))
 		return;
 	in->contradicted = true;
 	memcpy(in->leaf_b, e->leaf_bytes, PV_LEAF_LEN);

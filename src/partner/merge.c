@@ -225,6 +225,7 @@ context_id(ProvInbox *in, unsigned slot)
 static void
 unite_context(ProvInbox *in, int64 id, unsigned slot)
 {
+	static const AttrNumber needed[] = {A_MCTX_COMMITMENT, A_MCTX_FIELDS, 0};
 	ProvMerge  *m = in->merge;
 	HeapTuple	tup;
 	Datum		values[N_MCTX];
@@ -238,6 +239,7 @@ unite_context(ProvInbox *in, int64 id, unsigned slot)
 	if (tup == NULL)
 		return;
 	heap_deform_tuple(tup, prov_tupdesc(PROV_MERGED_CONTEXT), values, nulls);
+	prov_refuse_nulls(PROV_MERGED_CONTEXT, nulls, needed);
 	if (!pv_hash_equal(DatumGetHashP(values[A_MCTX_COMMITMENT - 1]), &in->reader->contexts[slot]))
 		return;
 	united = prov_unite_fields(TextDatumGetCString(values[A_MCTX_FIELDS - 1]), m->context[slot]);
@@ -300,6 +302,7 @@ new_leaf(ProvInbox *in, Datum fields)
 static void
 known_leaf(ProvInbox *in, HeapTuple tup, char *fields)
 {
+	static const AttrNumber needed[] = {A_MLEAF_HASH, A_MLEAF_FIELDS, A_MLEAF_PREVIOUS, 0};
 	const pv_bundle_entry *e = &in->reader->entry;
 	Datum		values[N_MLEAF];
 	bool		nulls[N_MLEAF];
@@ -307,6 +310,7 @@ known_leaf(ProvInbox *in, HeapTuple tup, char *fields)
 	bool		change = false;
 
 	heap_deform_tuple(tup, prov_tupdesc(PROV_MERGED_LEAF), values, nulls);
+	prov_refuse_nulls(PROV_MERGED_LEAF, nulls, needed);
 	if (!pv_hash_equal(DatumGetHashP(values[A_MLEAF_HASH - 1]), &e->leaf_hash))
 		prov_inbox_refuse(in, ERRCODE_BUNDLE_CONFLICT, "another entry was merged at this leaf index", NULL, NULL);
 
@@ -355,13 +359,12 @@ check_previous(ProvInbox *in)
 {
 	const pv_bundle_entry *e = &in->reader->entry;
 	HeapTuple	tup;
-	bool		isnull;
 
 	if (!e->has_previous || e->previous >= in->reader->header.since_size || (int64) e->previous > in->merge->max_known)
 		return;
 	tup = prov_merged_leaf(in->log_id, (int64) e->previous);
 	if (tup != NULL &&
-		!pv_hash_equal(DatumGetHashP(heap_getattr(tup, A_MLEAF_HASH, prov_tupdesc(PROV_MERGED_LEAF), &isnull)), &e->leaf.prev))
+		!pv_hash_equal(DatumGetHashP(prov_value(PROV_MERGED_LEAF, tup, A_MLEAF_HASH)), &e->leaf.prev))
 		prov_inbox_refuse(in, ERRCODE_BUNDLE_CHAIN, "the entry merged as the row's previous one is not the one before this entry",
 						  psprintf("That is leaf index " UINT64_FORMAT ".", e->previous), NULL);
 }
@@ -423,7 +426,6 @@ prov_merge_countersignature(ProvInbox *in)
 {
 	const pv_bundle_reader *r = in->reader;
 	ProvMerge  *m = in->merge;
-	TupleDesc	desc = prov_tupdesc(PROV_MERGED_COUNTERSIGNATURE);
 	Datum		values[N_MCSIG];
 	bool		nulls[N_MCSIG] = {false};
 	bool		known = false;
@@ -443,8 +445,7 @@ prov_merge_countersignature(ProvInbox *in)
 		prov_scan_begin(&scan, PROV_MERGED_COUNTERSIGNATURE, prov_pkey(PROV_MERGED_COUNTERSIGNATURE), NULL, 2, keys);
 		while (!known && (tup = prov_scan_next(&scan, ForwardScanDirection)) != NULL)
 		{
-			bool		isnull;
-			bytea	   *key = DatumGetByteaPP(heap_getattr(tup, A_MCSIG_KEY, desc, &isnull));
+			bytea	   *key = DatumGetByteaPP(prov_value(PROV_MERGED_COUNTERSIGNATURE, tup, A_MCSIG_KEY));
 
 			known = VARSIZE_ANY_EXHDR(key) == PV_ED25519_PUBLIC_LEN &&
 				memcmp(VARDATA_ANY(key), r->public_key, PV_ED25519_PUBLIC_LEN) == 0;
@@ -465,19 +466,14 @@ prov_merge_countersignature(ProvInbox *in)
 static bool
 merged_before(const ProvInbox *in)
 {
-	TupleDesc	desc = prov_tupdesc(PROV_MERGE);
 	ProvScan	scan;
 	HeapTuple	tup;
 	bool		found = false;
 
 	prov_scan_begin(&scan, PROV_MERGE, InvalidOid, NULL, 0, NULL);
 	while (!found && (tup = prov_scan_next(&scan, ForwardScanDirection)) != NULL)
-	{
-		bool		isnull;
-
-		found = pv_hash_equal(DatumGetHashP(heap_getattr(tup, A_MERGE_DIGEST, desc, &isnull)), &in->reader->digest) &&
-			strcmp(TextDatumGetCString(heap_getattr(tup, A_MERGE_ORIGIN, desc, &isnull)), in->origin) == 0;
-	}
+		found = pv_hash_equal(DatumGetHashP(prov_value(PROV_MERGE, tup, A_MERGE_DIGEST)), &in->reader->digest) &&
+			strcmp(TextDatumGetCString(prov_value(PROV_MERGE, tup, A_MERGE_ORIGIN)), in->origin) == 0;
 	prov_scan_end(&scan);
 	return found;
 }

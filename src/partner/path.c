@@ -136,7 +136,6 @@ prov_merged_proof(int32 log_id, int64 leaf_index, size_t *prooflen, uint8 leaf[P
 {
 	HeapTuple	tup = prov_merged_leaf(log_id, leaf_index);
 	HeapTuple	merge;
-	bool		isnull;
 	Datum		merge_id;
 	bytea	   *bytes;
 	size_t		notelen;
@@ -152,15 +151,15 @@ prov_merged_proof(int32 log_id, int64 leaf_index, size_t *prooflen, uint8 leaf[P
 
 	if (tup == NULL)
 		return NULL;
-	merge_id = heap_getattr(tup, A_MLEAF_MERGE, prov_tupdesc(PROV_MERGED_LEAF), &isnull);
-	bytes = DatumGetByteaPP(heap_getattr(tup, A_MLEAF_LEAF, prov_tupdesc(PROV_MERGED_LEAF), &isnull));
+	merge_id = prov_value(PROV_MERGED_LEAF, tup, A_MLEAF_MERGE);
+	bytes = DatumGetByteaPP(prov_value(PROV_MERGED_LEAF, tup, A_MLEAF_LEAF));
 	if (VARSIZE_ANY_EXHDR(bytes) != PV_LEAF_LEN)
 		return NULL;
 	memcpy(leaf, VARDATA_ANY(bytes), PV_LEAF_LEN);
 	merge = prov_fetch1(PROV_MERGE, merge_id, NULL);
 	if (merge == NULL)
 		return NULL;
-	note = checkpoint_bytes(heap_getattr(merge, A_MERGE_NOTE, prov_tupdesc(PROV_MERGE), &isnull), &notelen);
+	note = checkpoint_bytes(prov_value(PROV_MERGE, merge, A_MERGE_NOTE), &notelen);
 	if (pv_checkpoint_parse(note, notelen, &cp) != PV_OK || (uint64) leaf_index >= cp.size)
 		return NULL;
 

@@ -54,6 +54,8 @@ static const char *const state_names[] = {
 static ProvPartner *
 partner_from_tuple(HeapTuple tup)
 {
+	static const AttrNumber needed[] = {A_PARTNER_ID, A_PARTNER_NAME, A_PARTNER_ORIGIN, A_PARTNER_QUORUM, A_PARTNER_VKEYS,
+		A_PARTNER_WITNESSES, A_PARTNER_STATE, 0};
 	TupleDesc	desc = prov_tupdesc(PROV_PARTNER_REGISTRY);
 	Datum		values[N_PARTNER];
 	bool		nulls[N_PARTNER];
@@ -61,6 +63,7 @@ partner_from_tuple(HeapTuple tup)
 	char	   *state;
 
 	heap_deform_tuple(tup, desc, values, nulls);
+	prov_refuse_nulls(PROV_PARTNER_REGISTRY, nulls, needed);
 	p->partner_id = DatumGetInt32(values[A_PARTNER_ID - 1]);
 	p->name = TextDatumGetCString(values[A_PARTNER_NAME - 1]);
 	p->origin = TextDatumGetCString(values[A_PARTNER_ORIGIN - 1]);
@@ -183,16 +186,12 @@ prov_partner_checkpoint(int32 log_id, int64 size, int64 *found_size, pv_hash *ro
 	tup = prov_scan_next(&scan, BackwardScanDirection);
 	if (tup != NULL)
 	{
-		Datum		values[N_PCP];
-		bool		nulls[N_PCP];
-
-		heap_deform_tuple(tup, prov_tupdesc(PROV_PARTNER_CHECKPOINT), values, nulls);
-		*found_size = DatumGetInt64(values[A_PCP_SIZE - 1]);
-		*root = *DatumGetHashP(values[A_PCP_ROOT - 1]);
+		*found_size = DatumGetInt64(prov_value(PROV_PARTNER_CHECKPOINT, tup, A_PCP_SIZE));
+		*root = *DatumGetHashP(prov_value(PROV_PARTNER_CHECKPOINT, tup, A_PCP_ROOT));
 		if (note != NULL)
 		{
 			size_t		len;
-			const char *bytes = checkpoint_bytes(values[A_PCP_NOTE - 1], &len);
+			const char *bytes = checkpoint_bytes(prov_value(PROV_PARTNER_CHECKPOINT, tup, A_PCP_NOTE), &len);
 
 			*note = checkpoint_to_datum(bytes, len);
 		}
