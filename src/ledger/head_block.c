@@ -68,6 +68,15 @@ prov_head_block(Datum value, bool isnull, const uint8 **heads)
 	return len % PROV_HEAD_LEN == 0 ? (int) (len / PROV_HEAD_LEN) : -1;
 }
 
+static int
+heads_of(HeapTuple tup, const uint8 **heads)
+{
+	bool		isnull;
+	Datum		value = heap_getattr(tup, A_HEAD_HEADS, prov_tupdesc(PROV_HEAD), &isnull);
+
+	return prov_head_block(value, isnull, heads);
+}
+
 bool
 prov_head_block_begins(const uint8 *from, const uint8 *heads, int n)
 {
@@ -82,7 +91,6 @@ prov_head_next(const uint8 row_id[PV_ROW_ID_LEN], Snapshot snapshot, uint8 from[
 	ScanKeyData key;
 	ProvScan	scan;
 	HeapTuple	tup;
-
 	bool		found = false;
 
 	prov_key_init(&key, PROV_HEAD, A_HEAD_FROM, BTGreaterEqualStrategyNumber, PointerGetDatum(row_id));
@@ -90,12 +98,9 @@ prov_head_next(const uint8 row_id[PV_ROW_ID_LEN], Snapshot snapshot, uint8 from[
 	while (!found && HeapTupleIsValid(tup = prov_scan_next(&scan, ForwardScanDirection)))
 	{
 		const uint8 *heads = NULL;
-		bool		isnull;
-		Datum		value = heap_getattr(tup, A_HEAD_HEADS, prov_tupdesc(PROV_HEAD), &isnull);
-		int			n = prov_head_block(value, isnull, &heads);
+		int			n = heads_of(tup, &heads);
 
-		value = heap_getattr(tup, A_HEAD_FROM, prov_tupdesc(PROV_HEAD), &isnull);
-		memcpy(from, DatumGetPointer(value), PV_ROW_ID_LEN);	/* by the key: not NULL */
+		memcpy(from, DatumGetPointer(prov_value(PROV_HEAD, tup, A_HEAD_FROM)), PV_ROW_ID_LEN);
 		*good = prov_head_block_begins(from, heads, n);
 		found = memcmp(from, row_id, PV_ROW_ID_LEN) != 0;
 	}
@@ -117,9 +122,7 @@ prov_head_fetch(const uint8 row_id[PV_ROW_ID_LEN], Snapshot snapshot, ProvHead *
 	if (HeapTupleIsValid(tup))
 	{
 		const uint8 *heads = NULL;
-		bool		isnull;
-		Datum		value = heap_getattr(tup, A_HEAD_HEADS, prov_tupdesc(PROV_HEAD), &isnull);
-		int			n = prov_head_block(value, isnull, &heads);
+		int			n = heads_of(tup, &heads);
 		int			i;
 
 		for (i = 0; i < n && !found; i++)

@@ -209,29 +209,22 @@ fill_fields(Export *x, const ProvEntry *entry, const Fields *f, const pv_hash *c
 static void
 put_countersignatures(Export *x, const ProvEntry *entry)
 {
-	TupleDesc	desc = prov_tupdesc(PROV_COUNTERSIGNATURE);
-	ScanKeyData key;
+	ScanKeyData seq;
 	ProvScan	scan;
 	HeapTuple	tup;
 
-	prov_key_init(&key, PROV_COUNTERSIGNATURE, A_CSIG_SEQ, BTEqualStrategyNumber, Int64GetDatum(entry->seq));
-	prov_scan_begin_ordered(&scan, PROV_COUNTERSIGNATURE, x->snapshot, 1, &key);
+	prov_key_init(&seq, PROV_COUNTERSIGNATURE, A_CSIG_SEQ, BTEqualStrategyNumber, Int64GetDatum(entry->seq));
+	prov_scan_begin_ordered(&scan, PROV_COUNTERSIGNATURE, x->snapshot, 1, &seq);
 	while (HeapTupleIsValid(tup = prov_scan_next(&scan, ForwardScanDirection)))
 	{
-		bool		null_key,
-					null_signature;
-		Datum		public_key = heap_getattr(tup, A_CSIG_KEY, desc, &null_key);
-		Datum		signature = heap_getattr(tup, A_CSIG_SIGNATURE, desc, &null_signature);
-		bytea	   *k = null_key ? NULL : DatumGetByteaPP(public_key);
-		bytea	   *s = null_signature ? NULL : DatumGetByteaPP(signature);
+		const uint8 *key = prov_bytes(tup, PROV_COUNTERSIGNATURE, A_CSIG_KEY, PV_ED25519_PUBLIC_LEN);
+		const uint8 *signature = prov_bytes(tup, PROV_COUNTERSIGNATURE, A_CSIG_SIGNATURE, PV_ED25519_SIGNATURE_LEN);
 
-		if (k == NULL || s == NULL || VARSIZE_ANY_EXHDR(k) != PV_ED25519_PUBLIC_LEN ||
-			VARSIZE_ANY_EXHDR(s) != PV_ED25519_SIGNATURE_LEN)
+		if (key == NULL || signature == NULL)
 			damaged(entry, "has a malformed countersignature");
 		do
 		{
-			pv_put_bundle_countersignature(export_line(x), (uint64_t) x->leaf, (const uint8_t *) VARDATA_ANY(k),
-										   (const uint8_t *) VARDATA_ANY(s));
+			pv_put_bundle_countersignature(export_line(x), (uint64_t) x->leaf, key, signature);
 		} while (!export_put(x, PV_BUNDLE_COUNTERSIGNATURE));
 	}
 	prov_scan_end(&scan);

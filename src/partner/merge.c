@@ -445,10 +445,9 @@ prov_merge_countersignature(ProvInbox *in)
 		prov_scan_begin(&scan, PROV_MERGED_COUNTERSIGNATURE, prov_pkey(PROV_MERGED_COUNTERSIGNATURE), NULL, 2, keys);
 		while (!known && (tup = prov_scan_next(&scan, ForwardScanDirection)) != NULL)
 		{
-			bytea	   *key = DatumGetByteaPP(prov_value(PROV_MERGED_COUNTERSIGNATURE, tup, A_MCSIG_KEY));
+			const uint8 *key = prov_bytes(tup, PROV_MERGED_COUNTERSIGNATURE, A_MCSIG_KEY, PV_ED25519_PUBLIC_LEN);
 
-			known = VARSIZE_ANY_EXHDR(key) == PV_ED25519_PUBLIC_LEN &&
-				memcmp(VARDATA_ANY(key), r->public_key, PV_ED25519_PUBLIC_LEN) == 0;
+			known = key != NULL && memcmp(key, r->public_key, PV_ED25519_PUBLIC_LEN) == 0;
 		}
 		prov_scan_end(&scan);
 	}
