@@ -83,11 +83,18 @@ SCRIPT = src/sql/provenance--$(EXTVERSION).sql
 SCRIPT_PARTS := $(sort $(wildcard $(TOPDIR)/src/sql/[0-9][0-9]_*.sql))
 DATA_built = $(SCRIPT)
 DATA := $(patsubst $(TOPDIR)/%,%,$(sort $(wildcard $(TOPDIR)/src/sql/provenance--*--*.sql)))
+# Of released versions, not installed. A database that is not upgraded yet calls
+# the functions that they name.
+FROZEN := $(patsubst $(TOPDIR)/%,%,$(sort $(wildcard $(TOPDIR)/test/upgrade/provenance--*.sql)))
 
 PG_CPPFLAGS = -I$(TOPDIR)/src
 PG_CFLAGS = -Wextra -Wno-unused-parameter -Wno-sign-compare \
 	-Wno-missing-field-initializers $(WERROR)
 SHLIB_LINK = -lcrypto
+
+# Messages about a ledger of another version name this one.
+src/ledger/columns.o src/ledger/columns.bc: override CPPFLAGS += -DPROVENANCE_VERSION='"$(EXTVERSION)"'
+src/ledger/columns.o src/ledger/columns.bc: $(TOPDIR)/provenance.control
 
 # A program without a database. PGXS builds a program or a library, not both;
 # what it does with scripts (all, install, uninstall, clean) is what is needed.
@@ -96,7 +103,7 @@ SCRIPTS_built = $(VERIFIER)
 VERIFIER_OBJS := $(patsubst $(TOPDIR)/%.c,%.o,$(sort $(wildcard $(TOPDIR)/src/verifier/*.c)))
 VERIFIER_CORE = $(filter src/core/%,$(OBJS))
 
-# The library exports what SQL names, and the worker entry points that the
+# The library exports what SQL names, of any released version, and the worker entry points that the
 # headers declare with PGDLLEXPORT.
 SHLIB_EXPORTS = build/exports.txt
 
@@ -151,8 +158,8 @@ $(SCRIPT): $(SCRIPT_PARTS) $(TOPDIR)/provenance.control
 	mkdir -p $(@D)
 	cat $(SCRIPT_PARTS) > $@
 
-build/exports.txt: $(SCRIPT) $(addprefix $(TOPDIR)/,$(DATA) test/lib/exports.sh) $(INCLUDED)
+build/exports.txt: $(SCRIPT) $(addprefix $(TOPDIR)/,$(DATA) $(FROZEN) test/lib/exports.sh) $(INCLUDED)
 	mkdir -p $(@D)
-	$(TOPDIR)/test/lib/exports.sh $(TOPDIR)/src $(SCRIPT) $(addprefix $(TOPDIR)/,$(DATA)) > $@
+	$(TOPDIR)/test/lib/exports.sh $(TOPDIR)/src $(SCRIPT) $(addprefix $(TOPDIR)/,$(DATA) $(FROZEN)) > $@
 
 endif

@@ -163,15 +163,16 @@ namespace_callback(Datum arg, int cacheid, uint32 hashvalue)
 	forget_all();
 }
 
-/* Schema and owner of the extension; false if it is not installed. */
+/* Schema, owner and (where asked for) version of the extension; false if it is not installed. */
 static bool
-find_extension(Oid *namespace, Oid *owner)
+find_extension(Oid *namespace, Oid *owner, char **version)
 {
 	Relation	rel;
 	SysScanDesc scan;
 	ScanKeyData key;
 	HeapTuple	tup;
 	bool		found = false;
+	bool		isnull;
 
 	rel = table_open(ExtensionRelationId, AccessShareLock);
 	ScanKeyInit(&key, Anum_pg_extension_extname, BTEqualStrategyNumber, F_NAMEEQ,
@@ -184,6 +185,8 @@ find_extension(Oid *namespace, Oid *owner)
 
 		*namespace = ext->extnamespace;
 		*owner = ext->extowner;
+		if (version != NULL)
+			*version = TextDatumGetCString(heap_getattr(tup, Anum_pg_extension_extversion, RelationGetDescr(rel), &isnull));
 		found = true;
 	}
 	systable_endscan(scan);
@@ -213,7 +216,7 @@ load_cache(void)
 	{
 		generation = cache_generation;
 		memset(&c, 0, sizeof(c));
-		if (!find_extension(&c.namespace, &c.owner))
+		if (!find_extension(&c.namespace, &c.owner, NULL))
 			return "";
 		for (i = 0; i < PROV_NRELS; i++)
 		{
@@ -273,6 +276,16 @@ Oid
 prov_owner(void)
 {
 	return get_cache()->owner;
+}
+
+char *
+prov_version(void)
+{
+	Oid			ignored;
+	char	   *version = NULL;
+
+	(void) find_extension(&ignored, &ignored, &version);
+	return version;
 }
 
 Oid

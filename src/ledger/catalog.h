@@ -49,14 +49,18 @@ extern Oid	prov_seqid(ProvSeq seq);
 /* The extension's owner: whom the extension's own DDL runs as. */
 extern Oid	prov_owner(void);
 
+/* Its version in this database, palloc'd, which may be another than the library's; NULL if it is not installed. */
+extern char *prov_version(void);
+
 /* nextval without privilege checks. */
 extern int64 prov_nextval(ProvSeq seq);
 
 /*
  * The attribute numbers of the tables, in the order of 20_ledger.sql,
  * 26_keys.sql, 61_partner_tables.sql and 65_witness.sql. columns.c has the types.
- * A table is never altered by an upgrade other than by adding columns at the end;
- * the library then has to take both, since a database is upgraded after it.
+ * A table is never altered by an upgrade other than by adding columns at the end,
+ * and better not at all (doc/architecture.md, "Versions"); the library then has to
+ * take both, since a database is upgraded after it.
  */
 enum { A_IDENT_ID = 1, A_IDENT_INCARNATION, A_IDENT_CREATED_AT, A_IDENT_ORIGIN, A_IDENT_ROW_KEY, A_IDENT_STATE_DIRECTORY, N_IDENT = 6 };
 enum { A_KEY_INCARNATION = 1, A_KEY_SINCE_SIZE, A_KEY_VKEY, A_KEY_CREATED_AT, N_KEY = 4 };
@@ -168,6 +172,12 @@ extern TupleDesc prov_tupdesc(ProvRel rel);
 extern Relation prov_open(ProvRel rel, LOCKMODE lockmode);
 
 /* ---- columns.c ---- */
+
+/*
+ * If the extension's version in this database is not the library's, a sentence
+ * that names both, with a space before it; else an empty string.
+ */
+extern const char *prov_other_version(void);
 
 /* ERROR (55000) if the open relation is no table with exactly the columns that the extension made. */
 extern void prov_check_usable(ProvRel which, Relation rel);

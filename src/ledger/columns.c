@@ -8,6 +8,11 @@
  * compared before anything is read or written: by catalog.c, which keeps the
  * result until an invalidation, and by verification, which makes a finding of it.
  *
+ * A column more is refused even where a later version of the extension may have
+ * made it, and this library is of an earlier one: what it would write into such a
+ * table nobody can say, and a superuser can change the version as well. The error
+ * says that the versions differ.
+ *
  * Constraints are not compared: who relies on a column that is declared NOT
  * NULL asks for it with prov_value(), or names it to prov_refuse_nulls().
  */
@@ -137,14 +142,30 @@ as_made(ProvRel which, Relation rel)
 	return ok;
 }
 
+const char *
+prov_other_version(void)
+{
+	const char *installed = prov_version();
+
+	if (installed == NULL || strcmp(installed, PROVENANCE_VERSION) == 0)
+		return "";
+	return psprintf(" The extension in this database is of version %s, this process has the library of version %s.",
+					installed, PROVENANCE_VERSION);
+}
+
 void
 prov_check_usable(ProvRel which, Relation rel)
 {
 	if (!as_made(which, rel))
+	{
+		const char *other = prov_other_version();
+
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("cannot use ledger table \"%s\"", RelationGetRelationName(rel)),
-				 errdetail("Its columns are not those that the extension made.")));
+				 errdetail("Its columns are not those that the extension made.%s", other),
+				 other[0] != '\0' ? errhint("Connect anew. If the server preloads the library, restart it.") : 0));
+	}
 }
 
 bool

@@ -38,7 +38,8 @@ verify_ledger_usable(Verify *v)
 					   "The ledger's tables are not those that the extension made: %s", v->fault);
 	else if (task.altered != NULL)
 		verify_finding(v, "ledger_altered", SEV_ERROR, task.altered, -1, -1,
-					   "Kind or columns of this table of the ledger are not those that the extension made; nothing was read.");
+					   "Kind or columns of this table of the ledger are not those that the extension made; nothing was read.%s",
+					   prov_other_version());
 	else
 		return true;
 	return false;

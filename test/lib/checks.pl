@@ -10,7 +10,9 @@
 #   - the core includes nothing but the C library's basic headers and libcrypto,
 #     allocates nothing, does no I/O, reads no clock, has no variables
 #   - PG_VERSION_NUM appears in src/compat.h only
-#   - the library exports exactly what SQL names, and what it must besides
+#   - the library exports exactly what SQL names, that of released versions
+#     (test/upgrade) too, and what it must besides
+#   - every C function that a released version's SQL names is in the sources
 #   - the version is the same wherever it stands
 #   - every regression file and isolation spec has its expected output, and
 #     there is no expected output without one
@@ -150,6 +152,7 @@ SKIP:
 }
 
 # Exports.
+my @frozen = sort glob "$top/test/upgrade/provenance--*.sql";
 SKIP:
 {
 	my $library = "$top/provenance.so";
@@ -157,11 +160,26 @@ SKIP:
 	skip 'the library is not built', 1 unless -f $library && $script;
 
 	my %expected = map { $_ => 1 } split /\n/,
-	  `'$top/test/lib/exports.sh' '$src' '$script' \$(ls '$src'/sql/provenance--*--*.sql 2>/dev/null)`;
+	  `'$top/test/lib/exports.sh' '$src' '$script' \$(ls '$src'/sql/provenance--*--*.sql 2>/dev/null) @{[ map { "'$_'" } @frozen ]}`;
 	my %exported = map { (split ' ')[0] => 1 } split /\n/, `nm -DP --defined-only '$library'`;
 	none('exported symbols are those that SQL names',
 		(map { "missing: $_" } grep { !$exported{$_} } sort keys %expected),
 		(map { "not named: $_" } grep { !$expected{$_} } sort keys %exported));
+}
+
+# What a database that is not upgraded calls, whether a library is built or not.
+{
+	my %defined = map { $_ => 1 } map { slurp($_) =~ /^PG_FUNCTION_INFO_V1\((\w+)\);/mg } @sources;
+	my @gone;
+
+	foreach my $script (@frozen)
+	{
+		my @named = map { /^pg_finfo_(\w+)/ ? $1 : () } split /\n/, `'$top/test/lib/exports.sh' '$src' '$script'`;
+
+		push @gone, "$script names no function" unless @named;
+		push @gone, map { "$script: $_" } grep { !$defined{$_} } @named;
+	}
+	none('no function that a released version calls is gone', @gone);
 }
 
 # Versions.

@@ -22,7 +22,7 @@ sub copy_tree
 	system("rm -rf '$copy' && mkdir '$copy' && cd '$top' && cp -r --parents "
 		  . "src doc test/lib provenance.control META.json '$copy/'") == 0
 	  or die "cannot copy the tree\n";
-	system("cd '$top' && cp -r --parents sql expected test/isolation test/tap test/core provenance.so '$copy/' 2>/dev/null");
+	system("cd '$top' && cp -r --parents sql expected test/isolation test/tap test/core test/upgrade provenance.so '$copy/' 2>/dev/null");
 }
 
 sub append
@@ -89,6 +89,16 @@ push @spoil,
   [ 'an SQLSTATE that the reference lacks', qr/every SQLSTATE/,
 	sub { append('src/ledger/spoilt.c', "errcode(ERRCODE_INVALID_CURSOR_NAME)\n") } ]
   if -d `\${PG_CONFIG:-pg_config} --includedir-server 2>/dev/null` =~ s/\n//r;
+push @spoil,
+  [ 'a function that a released version names and the sources lack', qr/released version calls/,
+	sub { append('test/upgrade/provenance--0.1.sql', "CREATE FUNCTION f() RETURNS int LANGUAGE c AS 'MODULE_PATHNAME', 'spoilt';\n") } ],
+  [ 'a released version that names nothing', qr/released version calls/,
+	sub { append('test/upgrade/provenance--0.1.sql', "SELECT 1;\n") } ];
+push @spoil,
+  [ 'a function that a released version names and the library hides', qr/exported symbols/,
+	sub { append('test/upgrade/provenance--0.1.sql', "CREATE FUNCTION f() RETURNS int LANGUAGE c AS 'MODULE_PATHNAME', 'spoilt';\n");
+		  append('src/ledger/spoilt.c', "PG_FUNCTION_INFO_V1(spoilt);\n") } ]
+  if -f "$top/provenance.so";
 push @spoil,
   [ 'a function that SQL names and the library lacks', qr/exported symbols/,
 	sub { append("src/sql/$1", "CREATE FUNCTION f() RETURNS int LANGUAGE c AS 'MODULE_PATHNAME', 'spoilt';\n")

@@ -8,6 +8,10 @@
 # before it is needed: a delta that says all, and one for each thing that can be
 # forgotten, which must be noticed. All of it happens in a private copy of the
 # server, since versions are files of its share folder.
+#
+# There is one library, this version's. So a database of a frozen version, before
+# its upgrade, shows that the library serves the catalogs of that version too; and
+# one of the next version, what a process that still has an older library does.
 use strict;
 use warnings;
 use Cwd qw(abs_path);
@@ -63,10 +67,16 @@ unlink "$tmp/tree/test/upgrade/provenance--$version.sql";
 command_ok([ 'make', '-s', '-C', "$tmp/tree", 'freeze' ], 'make freeze');
 is(slurp_file("$tmp/tree/test/upgrade/provenance--$version.sql"), $assembled, 'writes the assembled script');
 is(changed("$tmp/tree", $version), '', 'nothing has changed of it');
+like($format = slurp_file("$tmp/tree/doc/format.md"), qr/^\*\*Status: stable\.\*\* .*\n\n## Notation$/ms, 'doc/format.md says that version 1 is stable');
+unlike($format, qr/not frozen|<!--|-->/, 'and nothing of what it said before');
 append_to_file("$tmp/tree/src/sql/00_head.sql", "\n-- changed\n");
 like(changed("$tmp/tree", $version), qr/gives another script/, 'a part that changes is found out');
 command_fails_like([ 'make', '-s', '-C', "$tmp/tree", 'freeze' ], qr/is there, and stays/, 'a second time it refuses');
 is(slurp_file("$tmp/tree/test/upgrade/provenance--$version.sql"), $assembled, 'and has not touched it');
+unlink "$tmp/tree/test/upgrade/provenance--$version.sql";
+command_ok([ 'make', '-s', '-C', "$tmp/tree", 'freeze' ], 'once that script is removed, make freeze');
+is(changed("$tmp/tree", $version), '', 'takes the script as it is now');
+is(slurp_file("$tmp/tree/doc/format.md"), $format, 'and leaves doc/format.md as it is');
 
 # --- a server with more versions --------------------------------------------------
 
@@ -100,6 +110,9 @@ $node->start;
 
 # sql, database
 sub psql { return $node->safe_psql($_[1] // 'postgres', $_[0]); }
+
+# what it says when it fails
+sub refused { my ($status, $out, $err) = $node->psql($_[1], $_[0]); return $status ? $err : "no error: $out"; }
 
 # setup() and tag() grant what the script does not.
 sub database
@@ -173,6 +186,14 @@ SQL
 	my $history = psql(q{SELECT * FROM provenance.history('crm.contact', 2)}, $db);
 	psql("UPDATE crm.contact SET note = 'not sealed when upgraded' WHERE id = 1", $db);
 
+	# the library of now, the catalogs of then
+	is(psql('SELECT * FROM provenance.verify()', $db), '', "$what: intact before");
+	psql('SELECT provenance.start_worker()', $db);
+	ok($node->poll_query_until($db, 'SELECT worker_pid IS NOT NULL AND pending = 0 FROM provenance.status', 't'), "$what: the worker serves it");
+	like(refused('ALTER TABLE provenance.entry ADD COLUMN x text', $db), qr/cannot add a column to ledger table "entry"/, "$what: the guard is awake");
+	psql('SELECT provenance.stop_worker()', $db);
+	psql("UPDATE crm.contact SET note = 'not sealed when upgraded' WHERE id = 3", $db);
+
 	psql("ALTER EXTENSION provenance UPDATE TO '$to'", $db);
 
 	is(psql(q{SELECT extversion FROM pg_extension WHERE extname = 'provenance'}, $db), $to, "$what: upgraded");
@@ -244,6 +265,30 @@ foreach my $case (@forgotten)
 	like(differences(catalog($db), fresh($next)), $expected, $same ? 'is complete' : 'is found out');
 	psql("DROP DATABASE \"$db\" WITH (FORCE)");
 }
+
+# --- a process with the library of before --------------------------------------------
+
+# A column more of a ledger table: nothing is written or judged, and it says why.
+install("$version--$next-column", "ALTER TABLE shape ADD COLUMN next_column text;\n");
+my $column = database('column', $version, 1);
+psql('INSERT INTO tagged VALUES (1); SELECT provenance.seal(); SELECT provenance.stop_worker()', $column);
+my $recorded = psql('SELECT count(*), max(seq) FROM provenance.entry', $column);
+psql("ALTER EXTENSION provenance UPDATE TO '$next-column'", $column);
+like(refused('INSERT INTO tagged VALUES (2)', $column),
+	qr/cannot use ledger table "shape"\n.*of version \Q$next\E-column, this process has the library of version \Q$version\E\.\n.*Connect anew/,
+	'with a column more, the older library records nothing and says what to do');
+is(psql('SELECT count(*) FROM tagged', $column) . '|' . psql('SELECT count(*), max(seq) FROM provenance.entry', $column), "1|$recorded", 'and nothing is changed unrecorded');
+like(psql('SELECT code, object, message FROM provenance.verify()', $column), qr/^ledger_altered\|shape\|.* library of version \Q$version\E\.$/, 'verification says it too');
+
+# A C function that the library lacks: the update fails as a whole, so a delta that
+# names one before anything else cannot be run by such a process.
+install("$version--$next-function",
+	"CREATE FUNCTION next_c() RETURNS int LANGUAGE c AS 'MODULE_PATHNAME', 'provenance_next_c';\nALTER TABLE shape ADD COLUMN next_column text;\n");
+my $function = database('function', $version, 1);
+like(refused("ALTER EXTENSION provenance UPDATE TO '$next-function'", $function), qr/could not find function "provenance_next_c"/, 'an update that names a function that the library lacks fails');
+is(psql(q{SELECT extversion FROM pg_extension WHERE extname = 'provenance'}, $function), $version, 'as a whole');
+psql('INSERT INTO tagged VALUES (2); SELECT provenance.seal()', $function);
+is(psql('SELECT * FROM provenance.verify()', $function), '', 'and the log goes on');
 
 $node->stop('fast');
 done_testing();
