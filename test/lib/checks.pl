@@ -156,8 +156,9 @@ my @frozen = sort glob "$top/test/upgrade/provenance--*.sql";
 SKIP:
 {
 	my $library = "$top/provenance.so";
-	my ($script) = grep { !/--.*--/ } glob "$src/sql/provenance--*.sql";
-	skip 'the library is not built', 1 unless -f $library && $script;
+	my ($version) = slurp("$top/provenance.control") =~ /^default_version\s*=\s*'([^']+)'/m;
+	my $script = "$src/sql/provenance--$version.sql";
+	skip 'the library is not built', 1 unless -f $library && -f $script;
 
 	my %expected = map { $_ => 1 } split /\n/,
 	  `'$top/test/lib/exports.sh' '$src' '$script' \$(ls '$src'/sql/provenance--*--*.sql 2>/dev/null) @{[ map { "'$_'" } @frozen ]}`;
