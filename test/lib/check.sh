@@ -239,6 +239,11 @@ layer_tap()
 		find "$SCRATCH/tap" -name "$n" | while IFS= read -r f; do
 			echo "-- end of $n"
 			tail -n 40 "$f"
+			# what failed, again at the end of the output, where it is not lost
+			{
+				echo "-- failed in $(basename "${n#regress_log_}")"
+				grep -A 12 -E '(^|[ )])not ok ' "$f" | cut -c 1-500 | head -n 40
+			} >>"$SCRATCH/failures" || true
 		done
 	done
 }
@@ -264,5 +269,6 @@ for layer in static core regress isolation tap; do
 done
 [ "$have_cluster" = no ] || cluster_stop "$cluster" immediate || true
 
+[ ! -f "$SCRATCH/failures" ] || cat "$SCRATCH/failures"
 printf '%d passed, %d failed, %d skipped\n' "$passed" "$failed" "$skipped"
 [ "$failed" = 0 ]
