@@ -31,6 +31,7 @@ typedef struct ProvLeafRef
 	int64		seq;
 	FullTransactionId xid;
 	int64		prev_leaf;		/* -1: none */
+	int32		table_id;		/* as the entry's; nothing that is hashed depends on it */
 	pv_hash		hash;
 } ProvLeafRef;
 
@@ -39,10 +40,11 @@ typedef struct ProvLeafRef
  * in their shortest form; differences zigzag, modulo 2^64.
  *
  * Map of a run, per leaf: the difference of xid from the leaf before (0 before
- * the first), in a varint whose two lowest bits are flags: 1, a varint follows
+ * the first), in a varint whose three lowest bits are flags: 1, a varint follows
  * with the difference of seq from the leaf before, which is not 1; 2, a varint
  * follows with the distance leaf - prev_leaf (0: none), which is not that of
- * the leaf before (0 before the first).
+ * the leaf before (0 before the first); 4, a varint follows with the difference
+ * of table_id from the leaf before (0 before the first), which is not 0.
  *
  * Map of a seq_block, per longest stretch of consecutive seqs with consecutive
  * leaves, seqs rising: one byte seq % 256; the difference of the leaf from the
@@ -59,7 +61,7 @@ extern bool prov_run_decode(int64 first_leaf, int n, const uint8 *map, Size len,
 /* The bytes that a leaf adds to the map of a run; before: the leaf before, NULL for the first. */
 extern Size prov_run_leaf_size(const ProvLeafRef *ref, const ProvLeafRef *before);
 
-#define PROV_RUN_LEAF_MAX 31
+#define PROV_RUN_LEAF_MAX 35
 #define PROV_RUN_MAP_MAX (PROV_RUN_MAX * PROV_RUN_LEAF_MAX)
 
 #define PROV_BLOCK_SEQS 256		/* seqs of a seq_block */

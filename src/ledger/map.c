@@ -4,10 +4,10 @@
  *	  The packed maps of leaf_run and seq_block.
  *
  * Both say, in a few bytes per leaf, which entry stands where. leaf_run maps a
- * leaf to its entry and predecessor, seq_block a seq to its leaf. A leaf's seq
+ * leaf to its entry, predecessor and table, seq_block a seq to its leaf. A leaf's seq
  * and transaction are near those of the leaf before, so differences are kept
  * (zigzag, as they may be negative), in varints of base 128; what is nearly
- * always the same (the next seq; rows changed again in the same order) is a
+ * always the same (the next seq; rows changed again in the same order; the table) is a
  * bit in the first byte. log.h has the format.
  *
  * Decoding trusts nothing: lengths and range are checked, and that this is how
@@ -137,6 +137,8 @@ get_flagged(MapReader *r, int nbits, uint8 *flags)
 
 #define RUN_OTHER_SEQ 1
 #define RUN_OTHER_DISTANCE 2
+#define RUN_OTHER_TABLE 4
+#define RUN_FLAGS 3				/* bits */
 
 static uint64
 distance(const ProvLeafRef *ref)
@@ -150,15 +152,21 @@ put_leaf(MapWriter *w, const ProvLeafRef *ref, const ProvLeafRef *before)
 	uint64		seq = before != NULL ? (uint64) before->seq : 0;
 	uint64		xid = before != NULL ? U64FromFullTransactionId(before->xid) : 0;
 	uint64		back = before != NULL ? distance(before) : 0;
+	uint64		table = before != NULL ? (uint64) before->table_id : 0;
 	bool		other_seq = (uint64) ref->seq != seq + 1;
 	bool		other_distance = distance(ref) != back;
+	bool		other_table = (uint64) ref->table_id != table;
 
-	put_flagged(w, 2, (other_seq ? RUN_OTHER_SEQ : 0) | (other_distance ? RUN_OTHER_DISTANCE : 0),
+	put_flagged(w, RUN_FLAGS,
+				(other_seq ? RUN_OTHER_SEQ : 0) | (other_distance ? RUN_OTHER_DISTANCE : 0) |
+				(other_table ? RUN_OTHER_TABLE : 0),
 				difference(U64FromFullTransactionId(ref->xid), xid));
 	if (other_seq)
 		put_varint(w, difference((uint64) ref->seq, seq));
 	if (other_distance)
 		put_varint(w, distance(ref));
+	if (other_table)
+		put_varint(w, difference((uint64) ref->table_id, table));
 }
 
 Size
@@ -189,6 +197,7 @@ prov_run_decode(int64 first_leaf, int n, const uint8 *map, Size len, ProvLeafRef
 	uint64		seq = 0;
 	uint64		xid = 0;
 	uint64		back = 0;
+	uint64		table = 0;
 	int			i;
 
 	if (n < 0 || n > PROV_RUN_MAX || first_leaf < 0 || first_leaf > PG_INT64_MAX - n)
@@ -198,7 +207,7 @@ prov_run_decode(int64 first_leaf, int n, const uint8 *map, Size len, ProvLeafRef
 		ProvLeafRef *ref = &refs[i];
 		uint8		flags;
 
-		xid = add_difference(xid, get_flagged(&r, 2, &flags));
+		xid = add_difference(xid, get_flagged(&r, RUN_FLAGS, &flags));
 		if (flags & RUN_OTHER_SEQ)
 		{
 			uint64		other = add_difference(seq, get_varint(&r));
@@ -217,11 +226,20 @@ prov_run_decode(int64 first_leaf, int n, const uint8 *map, Size len, ProvLeafRef
 				return false;
 			back = other;
 		}
+		if (flags & RUN_OTHER_TABLE)
+		{
+			uint64		other = add_difference(table, get_varint(&r));
+
+			if (other == table || (int64) other != (int32) other)
+				return false;
+			table = other;
+		}
 		ref->leaf = first_leaf + i;
 		if (r.bad || back > (uint64) ref->leaf)
 			return false;
 		ref->seq = (int64) seq;
 		ref->xid = FullTransactionIdFromU64(xid);
+		ref->table_id = (int32) table;
 		ref->prev_leaf = back == 0 ? -1 : ref->leaf - (int64) back;
 	}
 	return r.pos == r.len;

@@ -213,6 +213,7 @@ seal_entry(Batch *batch, const ProvEntry *entry, ProvChain *chain)
 	ref.leaf = (int64) batch->frontier.size;
 	ref.seq = entry->seq;
 	ref.xid = entry->xid;
+	ref.table_id = entry->table_id;
 	ref.prev_leaf = prev != NULL ? prev->last_leaf : -1;
 	prov_chain_extend(chain, entry, ref.leaf, &ref.hash);
 	prov_check(pv_frontier_append(&batch->frontier, prov_hasher(), &ref.hash, emit_node, batch));

@@ -1,20 +1,21 @@
 /*
  * export_all.c: the leaves of all rows of a table, in the order of the log.
  *
- * A leaf says which entry it is, and no index knows an entry's table. So the
- * log is read from `since` on, and beside it the table of entries, which were
- * written nearly in that order: the one that a leaf names is on the page read
- * last, or on one of the next. What the snapshot sees on the pages read is
+ * A leaf says which entry it is, and of which table. So the log is read from
+ * `since` on, and beside it the table of entries, which were written nearly in
+ * that order: the one that a leaf names is on the page read last, or on one of
+ * the next. What the snapshot sees of this table on the pages read is
  * remembered, the last SEEN entries. One that is not found so (a long
- * transaction among short ones, a table that was rewritten) is looked up by its
- * key, and reading goes on from its page. One that is not there at all, whose
- * ever it was, is an error: nobody can say that the bundle has all rows.
+ * transaction among short ones, a table that was rewritten, many entries of
+ * other tables in between) is looked up by its key, and reading goes on from
+ * its page. One that is not there at all is an error: nobody can say that the
+ * bundle has all rows.
  *
  * Whether another leaf of a chain follows is to be known before that one comes:
- * the log is read once before, and each leaf that is named as previous gets a
- * bit. A leaf of another table loses it when it is passed, one of this table
- * when the leaf comes that names it. Who finds no bit names a leaf that is no
- * entry of this table, or that another one names too.
+ * the log is read once before, and each leaf that one of this table names as
+ * previous gets a bit, which it loses when the leaf comes that names it. Who
+ * finds no bit names a leaf that another one names too; a bit on a leaf of
+ * another table is an error.
  *
  * Memory: a bit for each leaf from `since` on, and 1.5 MB.
  */
@@ -23,7 +24,6 @@
 #include "access/heapam.h"
 #include "access/htup_details.h"
 #include "miscadmin.h"
-#include "port/pg_bitutils.h"
 #include "storage/bufmgr.h"
 #include "utils/rel.h"
 #include "utils/xid8.h"
@@ -32,6 +32,7 @@
 
 #define SEEN 65536				/* entries remembered, by seq modulo this */
 #define REACH 32				/* pages read ahead for one entry, at most */
+#define NEAR 64					/* leaves further than that away: by the key */
 
 typedef struct Seen
 {
@@ -39,7 +40,6 @@ typedef struct Seen
 	FullTransactionId xid;
 	BlockNumber block;
 	OffsetNumber offset;
-	bool		ours;			/* of the table */
 } Seen;
 
 struct ExportAll
@@ -47,8 +47,11 @@ struct ExportAll
 	Export	   *x;
 	Relation	entries;
 	BlockNumber nblocks;
+	BufferAccessStrategy strategy;
 	BlockNumber block;			/* to be read next */
 	int			reach;
+	int64		found;			/* leaf of this table that came last */
+	int64		newest;			/* of this table; -1: none */
 	Seen	   *seen;
 	uint64	   *named;			/* bits */
 	int64		leaf;			/* to come next */
@@ -132,6 +135,12 @@ next_leaf(ExportAll *a)
 	return ref;
 }
 
+static bool
+is_ours(const ExportAll *a, const ProvLeafRef *ref)
+{
+	return ref->table_id == a->x->target->table->table_id;
+}
+
 static void
 find_named(ExportAll *a)
 {
@@ -140,8 +149,13 @@ find_named(ExportAll *a)
 	memset(a->named, 0, words_of(a) * sizeof(uint64));
 	open_runs(a);
 	while ((ref = next_leaf(a)) != NULL)
+	{
+		if (!is_ours(a, ref))
+			continue;
+		a->newest = ref->leaf;
 		if (ref->prev_leaf >= a->x->since)
 			set_named(a, ref->prev_leaf, true);
+	}
 	close_runs(a);
 	open_runs(a);
 }
@@ -154,7 +168,7 @@ read_page(ExportAll *a)
 	TupleDesc	desc = RelationGetDescr(a->entries);
 	int32		table_id = a->x->target->table->table_id;
 	BlockNumber block = a->block++;
-	Buffer		buffer = ReadBuffer(a->entries, block);
+	Buffer		buffer = ReadBufferExtended(a->entries, MAIN_FORKNUM, block, RBM_NORMAL, a->strategy);
 	OffsetNumber last;
 	Page		page;
 	bool		all_visible;
@@ -183,11 +197,13 @@ read_page(ExportAll *a)
 		tup.t_len = ItemIdGetLength(item);
 		tup.t_tableOid = RelationGetRelid(a->entries);
 		ItemPointerSet(&tup.t_self, block, offset);
+		of_table = DatumGetInt32(heap_getattr(&tup, A_ENTRY_TABLE, desc, &null_table));
+		if (null_table || of_table != table_id)
+			continue;
 		if (!all_visible && !HeapTupleSatisfiesVisibility(&tup, a->x->snapshot, buffer))
 			continue;
 		xid = heap_getattr(&tup, A_ENTRY_XID, desc, &null_xid);
 		seq = DatumGetInt64(heap_getattr(&tup, A_ENTRY_SEQ, desc, &null_seq));
-		of_table = DatumGetInt32(heap_getattr(&tup, A_ENTRY_TABLE, desc, &null_table));
 		if (null_xid || null_seq || seq < 0)
 			continue;
 		s = &a->seen[seq % SEEN];
@@ -195,29 +211,28 @@ read_page(ExportAll *a)
 		s->xid = DatumGetFullTransactionId(xid);
 		s->block = block;
 		s->offset = offset;
-		s->ours = !null_table && of_table == table_id;
 	}
 	UnlockReleaseBuffer(buffer);
 }
 
 /* By its key; what stands beside it is expected next. */
-static bool
+static void
 look_up(ExportAll *a, const ProvLeafRef *ref, ItemPointer tid)
 {
 	HeapTuple	tup = prov_fetch2(PROV_ENTRY, FullTransactionIdGetDatum(ref->xid), Int64GetDatum(ref->seq), a->x->snapshot);
 	bool		isnull;
-	bool		ours;
+	int32		of_table;
 
 	if (!HeapTupleIsValid(tup))
 		prove_log_damaged(ref->leaf);
+	of_table = DatumGetInt32(heap_getattr(tup, A_ENTRY_TABLE, RelationGetDescr(a->entries), &isnull));
+	if (isnull || of_table != ref->table_id)
+		prove_log_damaged(ref->leaf);
 	*tid = tup->t_self;
-	ours = DatumGetInt32(heap_getattr(tup, A_ENTRY_TABLE, RelationGetDescr(a->entries), &isnull)) ==
-		a->x->target->table->table_id && !isnull;
 	heap_freetuple(tup);
 	a->block = ItemPointerGetBlockNumber(tid);
 	if (a->block < a->nblocks)
 		read_page(a);
-	return ours;
 }
 
 static bool
@@ -226,25 +241,28 @@ is_it(const Seen *s, const ProvLeafRef *ref)
 	return s->seq == ref->seq && FullTransactionIdEquals(s->xid, ref->xid);
 }
 
-/* Is the leaf's entry one of the table's? Then *tid is its place. */
-static bool
+/* The place of the leaf's entry, which must be there and be one of the table's. */
+static void
 find_entry(ExportAll *a, const ProvLeafRef *ref, ItemPointer tid)
 {
 	const Seen *s = &a->seen[ref->seq % SEEN];
+	bool		is_near = ref->leaf - a->found <= NEAR;
 
+	a->found = ref->leaf;
 	if (!is_it(s, ref))
 	{
-		for (int i = 0; !is_it(s, ref) && i < a->reach && a->block < a->nblocks; i++)
+		for (int i = 0; is_near && !is_it(s, ref) && i < a->reach && a->block < a->nblocks; i++)
 			read_page(a);
 		if (!is_it(s, ref))
 		{
-			a->reach = Max(a->reach / 2, 1);
-			return look_up(a, ref, tid);
+			if (is_near)
+				a->reach = Max(a->reach / 2, 1);
+			look_up(a, ref, tid);
+			return;
 		}
 		a->reach = Min(a->reach * 2, REACH);
 	}
 	ItemPointerSet(tid, s->block, s->offset);
-	return s->ours;
 }
 
 /* ---- for export_leaves.c ---- */
@@ -258,7 +276,9 @@ export_all_begin(Export *x, Relation entries)
 	a->entries = entries;
 	a->nblocks = RelationGetNumberOfBlocks(entries);
 	a->block = a->nblocks;		/* unknown: the first one is looked up */
+	a->newest = -1;
 	a->reach = REACH;
+	a->strategy = GetAccessStrategy(BAS_BULKREAD);
 	a->seen = palloc(sizeof(Seen) * SEEN);
 	for (int i = 0; i < SEEN; i++)
 		a->seen[i].seq = -1;
@@ -274,11 +294,14 @@ export_all_next(ExportAll *a, ExportLeaf *leaf)
 
 	while ((ref = next_leaf(a)) != NULL)
 	{
-		if (!find_entry(a, ref, &leaf->tid))
+		if (!is_ours(a, ref))
 		{
-			set_named(a, ref->leaf, false);
+			/* named by an entry of this one */
+			if (is_named(a, ref->leaf))
+				prove_log_damaged(ref->leaf);
 			continue;
 		}
+		find_entry(a, ref, &leaf->tid);
 		if (ref->prev_leaf >= a->x->since)
 		{
 			if (!is_named(a, ref->prev_leaf))
@@ -289,30 +312,20 @@ export_all_next(ExportAll *a, ExportLeaf *leaf)
 		leaf->next = is_named(a, ref->leaf);
 		return true;
 	}
-	/* named by another table's entry */
-	for (Size i = 0; i < words_of(a); i++)
-		if (a->named[i] != 0)
-			prove_log_damaged(a->x->since + i * 64 + pg_rightmost_one_pos64(a->named[i]));
 	return false;
 }
 
 int64
 export_all_newest(ExportAll *a)
 {
-	ExportLeaf	leaf;
-	int64		newest = -1;
-
-	while (export_all_next(a, &leaf))
-		newest = leaf.ref.leaf;
-	close_runs(a);
-	find_named(a);
-	return newest;
+	return a->newest;
 }
 
 void
 export_all_end(ExportAll *a)
 {
 	close_runs(a);
+	FreeAccessStrategy(a->strategy);
 	pfree(a->named);
 	pfree(a->seen);
 	pfree(a);

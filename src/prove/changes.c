@@ -6,8 +6,8 @@
  * time, but checkpoints have one: what a checkpoint covers was captured before it
  * was signed. So the reading begins at the newest one signed CLOCK_MARGIN before
  * the time asked for. Nothing bounds it at the other end: a transaction may have
- * taken long. The cost is that of all entries from there on, of whatever table;
- * the memory that of one row (the result goes to a tuplestore, which spills) and
+ * taken long. The cost is that of reading the log from there on, and of looking up the
+ * table's entries; the memory that of one row (the result goes to a tuplestore, which spills) and
  * of a note for each row of the table with an unsealed change.
  *
  * The order is the log's, not that of time: a transaction's entries stand
@@ -133,7 +133,8 @@ put_sealed(ChangesScan *scan)
 			ProvLeafRef prev;
 
 			CHECK_FOR_INTERRUPTS();
-			if (wanted_entry(scan, refs[i].xid, refs[i].seq, &entry))
+			if (refs[i].table_id == scan->out.target->table->table_id &&
+				wanted_entry(scan, refs[i].xid, refs[i].seq, &entry))
 			{
 				bool		chained = refs[i].prev_leaf >= 0;
 

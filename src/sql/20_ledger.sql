@@ -91,7 +91,7 @@ CREATE TABLE baseline_phase (
 
 -- From here on: written by the sealer alone.
 
--- Up to 64 leaves, as many as fit inline: their hashes, and a packed map leaf -> (seq, xid, predecessor).
+-- Up to 64 leaves, as many as fit inline: their hashes, and a packed map leaf -> (seq, xid, predecessor, table).
 CREATE TABLE leaf_run (
 	first_leaf			bigint PRIMARY KEY,
 	count				smallint NOT NULL,

@@ -331,6 +331,12 @@ log_scan_leaf(LogScan *s, LeafItem *item)
 		verify_finding(v, "map_differs", SEV_ERROR, psprintf("entry " INT64_FORMAT, item->ref.seq), item->ref.seq, leaf,
 					   "The map from entries to leaves does not lead to this leaf.");
 
+	if (item->have && item->ref.table_id != item->entry.table_id &&
+		(ours || item->ref.table_id == s->o->table_id))
+		verify_finding(v, "map_differs", SEV_ERROR, psprintf("entry " INT64_FORMAT, item->ref.seq), item->ref.seq, leaf,
+					   "The log files the leaf under table %d, the entry is one of table %d.",
+					   item->ref.table_id, item->entry.table_id);
+
 	if (s->piece != NULL)
 		return;
 	remember_hash(s, leaf, &item->ref.hash, &right);

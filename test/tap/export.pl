@@ -171,6 +171,13 @@ my (undef, undef, $gone) = $node->psql('acme', qq{\\set VERBOSITY verbose
 	$everything});
 like($gone, qr/XX001: the stored log is damaged at leaf \d+/, 'an entry that is alone in its chain is gone');
 
+my (undef, undef, $elsewhere) = $node->psql('acme', qq{\\set VERBOSITY verbose
+	BEGIN;
+	SET LOCAL session_replication_role = replica;
+	UPDATE provenance.entry SET table_id = 2 WHERE seq = (SELECT min(seq) FROM provenance.history('contact', 40000));
+	$everything});
+like($elsewhere, qr/XX001: the stored log is damaged at leaf \d+/, 'an entry that is filed under another table');
+
 # What nobody sees does not count: a row's dead version behind it, of another table.
 my $alone = $node->safe_psql('acme', q{INSERT INTO contact VALUES (60000, 'alone', 'a', ''); SELECT provenance.seal(); SELECT max(seq) FROM provenance.history('contact', 60000)});
 $alone =~ s/.*\n//s;

@@ -87,10 +87,10 @@ END $$;});
 is(sql('SELECT count(*) FROM forger.place'), $size, 'the forger knows every leaf');
 
 # The map of a run where leaves after each other have predecessors 201 leaves
-# before (c9 01: 201; 00: seq, transaction and distance as expected). The second
-# gets its neighbour's.
-my $fork = q{UPDATE provenance.leaf_run SET map = overlay(map PLACING '\x02ca0102c901' FROM position('\xc9010000'::bytea IN map) + 2 FOR 2)
-	WHERE first_leaf = (SELECT max(first_leaf) FROM provenance.leaf_run WHERE position('\xc9010000'::bytea IN map) > 0)};
+# before (c9 01: 201; 02: table 1, of the run's first leaf; 00: all as expected).
+# The second gets its neighbour's.
+my $fork = q{UPDATE provenance.leaf_run SET map = overlay(map PLACING '\x02ca0102c901' FROM position('\xc901020000'::bytea IN map) + 3 FOR 2)
+	WHERE first_leaf = (SELECT max(first_leaf) FROM provenance.leaf_run WHERE position('\xc901020000'::bytea IN map) > 0)};
 my $no_guard = "UPDATE pg_event_trigger SET evtenabled = 'D'";
 my $block = "WHERE from_row_id = (SELECT from_row_id FROM provenance.head ORDER BY 1 OFFSET 3 LIMIT 1)";
 my $empty = '\x';
@@ -133,7 +133,7 @@ my @rounds = (
 	[ 'entry that waits deleted', "DELETE FROM provenance.entry WHERE seq = $waiting", 'row_differs' ],
 	[ 'entry that waits changed', "UPDATE provenance.entry SET image = set_byte(image, length(image) - 1, 57) WHERE seq = $waiting", 'image_differs row_differs' ],
 	[ 'row identity changed', "UPDATE provenance.entry SET row_id = gen_random_uuid() WHERE seq = $seq", 'row_identity_differs chain_differs' ],
-	[ 'table changed', "UPDATE provenance.entry SET table_id = 2 WHERE seq = $seq", 'shape_differs' ],
+	[ 'table changed', "UPDATE provenance.entry SET table_id = 2 WHERE seq = $seq", 'shape_differs map_differs' ],
 	[ 'table that does not exist', "UPDATE provenance.entry SET table_id = -5 WHERE seq = $seq", 'registry_missing' ],
 
 	# contexts and shapes
@@ -160,6 +160,9 @@ my @rounds = (
 		FROM last WHERE leaf BETWEEN first_leaf AND first_leaf + count - 1", 'head_differs root_differs', '=' ],
 	[ 'leaf hashes of the wrong length', "UPDATE provenance.leaf_run SET hashes = substr(hashes, 2) WHERE first_leaf = 0", 'run_invalid leaf_missing' ],
 	[ 'map: a predecessor changed', "UPDATE provenance.leaf_run SET map = substr(map, 1, length(map) - 1) || '\\x0201' WHERE first_leaf = 0 AND get_byte(map, length(map) - 1) = 0", 'leaf_differs' ],
+	[ 'map: another table', "UPDATE provenance.leaf_run SET map = substr(map, 1, length(map) - 1) || '\\x0402' WHERE first_leaf = 0 AND get_byte(map, length(map) - 1) = 0", 'map_differs', '=' ],
+	[ 'map: a table beyond all numbers', "UPDATE provenance.leaf_run SET map = substr(map, 1, length(map) - 1) || '\\x0480808080808001' WHERE first_leaf = 0 AND get_byte(map, length(map) - 1) = 0", 'run_invalid leaf_missing' ],
+	[ 'map: the table before, again', "UPDATE provenance.leaf_run SET map = substr(map, 1, length(map) - 1) || '\\x0400' WHERE first_leaf = 0 AND get_byte(map, length(map) - 1) = 0", 'run_invalid leaf_missing' ],
 	[ 'map: the same in more bytes', "UPDATE provenance.leaf_run SET map = substr(map, 1, length(map) - 1) || '\\x8000' WHERE first_leaf = 0 AND get_byte(map, length(map) - 1) = 0", 'run_invalid leaf_missing' ],
 	[ 'map: a flag that was not needed', "UPDATE provenance.leaf_run SET map = substr(map, 1, length(map) - 1) || '\\x0102' WHERE first_leaf = 0 AND get_byte(map, length(map) - 1) = 0", 'run_invalid leaf_missing' ],
 	[ 'map: a predecessor twice', $fork, 'predecessor_reused leaf_differs chain_differs', '=' ],

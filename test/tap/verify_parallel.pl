@@ -113,6 +113,7 @@ my @tamperings = (
 	[ 'the first run removed', "DELETE FROM provenance.leaf_run WHERE first_leaf = 0" ],
 	[ 'the last runs removed', "DELETE FROM provenance.leaf_run WHERE first_leaf > $kept - 400" ],
 	[ 'a map', "UPDATE provenance.leaf_run SET map = '\\x00' WHERE first_leaf = $run" ],
+	[ 'a map: another table', "UPDATE provenance.leaf_run SET map = substr(map, 1, length(map) - 1) || '\\x0402' WHERE get_byte(map, length(map) - 1) = 0 AND first_leaf % 3 = 0" ],
 	[ 'a number of leaves', "UPDATE provenance.leaf_run SET count = count + 1 WHERE first_leaf = $run" ],
 	[ 'an entry sealed twice', "UPDATE provenance.leaf_run SET map = (SELECT map FROM provenance.leaf_run WHERE first_leaf = $run),
 		count = (SELECT count FROM provenance.leaf_run WHERE first_leaf = $run)
