@@ -79,12 +79,7 @@ chain_add(ChainSort *c, const ProvEntry *entry, const LeafItem *leaf, bool hash_
 	if (leaf != NULL)
 		item.hash = leaf->ref.hash;
 	if (item.has_image && verify_is_row_image(entry->op))
-	{
-		pv_hash		digest;
-
-		prov_check(pv_sha256(prov_hasher(), entry->image, entry->image_len, &digest));
-		memcpy(item.digest, digest.b, sizeof(item.digest));
-	}
+		prov_check(pv_fingerprint(&c->v->key, prov_hasher(), entry->image, entry->image_len, item.image));
 	if (c->held != NULL)
 		c->held[c->nheld++] = item;
 	else
@@ -191,7 +186,7 @@ chain_add_row(ChainSort *c, const TableRow *row)
 
 	memset(&item, 0, sizeof(item));
 	memcpy(item.row_id, row->row_id, PV_ROW_ID_LEN);
-	memcpy(item.digest, row->digest, sizeof(item.digest));
+	memcpy(item.image, row->image, sizeof(item.image));
 	item.table_id = row->table_id;
 	item.position = ROW_POSITION;
 	item.xid = row->tableoid;

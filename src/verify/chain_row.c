@@ -3,7 +3,7 @@
  *
  * Nothing is looked up for an entry that is right: its predecessor is the one
  * that came before it here, the head comes from a scan in the same order, and an
- * image is read again only where its digest is not the row's, to name the columns.
+ * image is read again only where its fingerprint is not the row's, to name the columns.
  */
 #include "postgres.h"
 
@@ -112,7 +112,7 @@ chain_row_of(const ChainItem *item)
 	TableRow	row = {.tableoid = (Oid) item->xid};
 
 	memcpy(row.row_id, item->row_id, PV_ROW_ID_LEN);
-	memcpy(row.digest, item->digest, sizeof(row.digest));
+	memcpy(row.image, item->image, sizeof(row.image));
 	ItemPointerSet(&row.tid, (BlockNumber) (item->seq >> 16), (OffsetNumber) (item->seq & 0xFFFF));
 	return row;
 }
@@ -127,7 +127,7 @@ compare_row(Verify *v, TableGroup *g, const ChainItem *state, const TableRow *ro
 	if (!state->has_image)
 		return;
 	if (shape->usable && pv_hash_equal(&shape->shape->digest, &g->state->shape_digest) &&
-		memcmp(state->digest, row->digest, sizeof(state->digest)) == 0)
+		memcmp(state->image, row->image, sizeof(state->image)) == 0)
 		return;
 	if (v->quiet && !table_rows_plain(g->rows))
 	{

@@ -10,8 +10,9 @@
  * its own, named after launch, participant and part. A store is written, or
  * once it is exported, read with those of all others.
  *
- * Memory: BUFFER_ITEMS of each part (2.3 MB in all) while the items are
- * gathered, then work_mem for the part that is read.
+ * Memory: while the items are gathered BUFFER_ITEMS of each part (2.3 MB in
+ * all), and in one process what the hashes of leaves leave of
+ * maintenance_work_mem; then work_mem for the part that is read.
  */
 #include "postgres.h"
 
@@ -34,6 +35,7 @@ typedef struct StorePart
 {
 	ChainItem  *buffer;			/* NULL: nothing was put */
 	int			nbuffer;
+	List	   *full;			/* buffers of BUFFER_ITEMS that were kept */
 	BufFile    *file;			/* NULL: nothing was written */
 	int64		nfile;
 } StorePart;
@@ -45,6 +47,7 @@ struct ChainStore
 	int			launch;
 	int			participant;
 	bool		exported;
+	int64		room;			/* for so many full buffers more */
 	StorePart	parts[CHAIN_PARTS + 1];
 };
 
@@ -58,7 +61,8 @@ typedef struct SortRef
 struct ChainReader
 {
 	ChainStore *store;
-	ChainItem  *items;
+	ChainItem  *items;			/* those that were in files */
+	int64		nitems;
 	SortRef    *refs;
 	int64		n;
 	int64		next;
@@ -79,6 +83,12 @@ chain_store_create(Verify *v)
 	}
 	else if (v->parallel != NULL)
 		s->shared = v->parallel->shared;
+	else
+	{
+		int64		hashes = Min(Max(v->log_size, 0), PG_INT32_MAX) * (int64) sizeof(pv_hash);
+
+		s->room = Max((int64) maintenance_work_mem * 1024 - hashes, 0) / (int64) (BUFFER_ITEMS * sizeof(ChainItem));
+	}
 	return s;
 }
 
@@ -112,12 +122,26 @@ write_buffer(ChainStore *s, StorePart *part)
 }
 
 static void
+keep_buffer(ChainStore *s, StorePart *part)
+{
+	MemoryContext old = MemoryContextSwitchTo(s->v->cxt);
+
+	part->full = lappend(part->full, part->buffer);
+	part->buffer = palloc(BUFFER_ITEMS * sizeof(ChainItem));
+	part->nbuffer = 0;
+	s->room--;
+	MemoryContextSwitchTo(old);
+}
+
+static void
 put(ChainStore *s, StorePart *part, const ChainItem *item)
 {
 	Assert(!s->exported);
 	if (part->buffer == NULL)
 		part->buffer = MemoryContextAlloc(s->v->cxt, BUFFER_ITEMS * sizeof(ChainItem));
-	if (part->nbuffer == BUFFER_ITEMS)
+	if (part->nbuffer == BUFFER_ITEMS && s->room > 0)
+		keep_buffer(s, part);
+	else if (part->nbuffer == BUFFER_ITEMS)
 		write_buffer(s, part);
 	part->buffer[part->nbuffer++] = *item;
 }
@@ -170,6 +194,7 @@ chain_store_destroy(ChainStore *s)
 			BufFileClose(s->parts[i].file);
 		if (s->parts[i].buffer != NULL)
 			pfree(s->parts[i].buffer);
+		list_free_deep(s->parts[i].full);
 	}
 	pfree(s);
 }
@@ -230,6 +255,30 @@ put_sorted(ChainReader *r, const ChainItem *item)
 }
 
 static void
+add_refs(ChainReader *r, const ChainItem *items, int64 n)
+{
+	int64		i;
+
+	for (i = 0; i < n; i++)
+	{
+		r->refs[r->n].item = &items[i];
+		r->refs[r->n++].prefix = prefix_of(&items[i]);
+	}
+}
+
+/* Items that stay where they are. */
+static void
+add_items(ChainReader *r, const ChainItem *items, int n)
+{
+	int			i;
+
+	if (r->sort == NULL)
+		add_refs(r, items, n);
+	for (i = 0; r->sort != NULL && i < n; i++)
+		put_sorted(r, &items[i]);
+}
+
+static void
 read_file(ChainReader *r, BufFile *file, int64 n)
 {
 	int64		i;
@@ -238,14 +287,19 @@ read_file(ChainReader *r, BufFile *file, int64 n)
 		ereport(ERROR,
 				(errcode_for_file_access(),
 				 errmsg("could not rewind a temporary file")));
+	if (r->sort == NULL)
+	{
+		prov_buffile_read(file, &r->items[r->nitems], n * sizeof(ChainItem));
+		add_refs(r, &r->items[r->nitems], n);
+		r->nitems += n;
+		return;
+	}
 	for (i = 0; i < n; i++)
 	{
 		ChainItem	item;
-		ChainItem  *to = r->sort == NULL ? &r->items[r->n++] : &item;
 
-		prov_buffile_read(file, to, sizeof(ChainItem));
-		if (r->sort != NULL)
-			put_sorted(r, to);
+		prov_buffile_read(file, &item, sizeof(ChainItem));
+		put_sorted(r, &item);
 	}
 }
 
@@ -278,10 +332,10 @@ open_reader(ChainStore *s, StorePart *part, int first_launch)
 	MemoryContext old = MemoryContextSwitchTo(s->v->cxt);
 	ChainReader *r = palloc0(sizeof(ChainReader));
 	bool		own = first_launch < 0;
-	int64		n = own ? part->nbuffer : 0;
+	int64		nfiles = 0;
+	int64		n = own ? part->nbuffer + (int64) list_length(part->full) * BUFFER_ITEMS : 0;
 	List	   *files;
 	ListCell   *lc;
-	int64		i;
 
 	r->store = s;
 	if (!s->v->quiet)
@@ -291,10 +345,11 @@ open_reader(ChainStore *s, StorePart *part, int first_launch)
 	else
 		files = open_files(s, part, first_launch);
 	foreach(lc, files)
-		n += !own ? BufFileSize(lfirst(lc)) / (int64) sizeof(ChainItem) : part->nfile;
+		nfiles += !own ? BufFileSize(lfirst(lc)) / (int64) sizeof(ChainItem) : part->nfile;
+	n += nfiles;
 	if (n <= (int64) work_mem * 1024 / (int64) (sizeof(ChainItem) + sizeof(SortRef)))
 	{
-		r->items = MemoryContextAllocHuge(s->v->cxt, (n + 1) * sizeof(ChainItem));
+		r->items = MemoryContextAllocHuge(s->v->cxt, (nfiles + 1) * sizeof(ChainItem));
 		r->refs = MemoryContextAllocHuge(s->v->cxt, (n + 1) * sizeof(SortRef));
 	}
 	else
@@ -309,23 +364,15 @@ open_reader(ChainStore *s, StorePart *part, int first_launch)
 			BufFileClose(file);
 	}
 	list_free(files);
-	for (i = 0; own && i < part->nbuffer; i++)
+	if (own)
 	{
-		if (r->sort == NULL)
-			r->items[r->n++] = part->buffer[i];
-		else
-			put_sorted(r, &part->buffer[i]);
+		foreach(lc, part->full)
+			add_items(r, lfirst(lc), BUFFER_ITEMS);
+		add_items(r, part->buffer, part->nbuffer);
 	}
 
 	if (r->sort == NULL)
-	{
-		for (i = 0; i < r->n; i++)
-		{
-			r->refs[i].item = &r->items[i];
-			r->refs[i].prefix = prefix_of(&r->items[i]);
-		}
 		sort_refs(r->refs, r->n);
-	}
 	else
 		tuplesort_performsort(r->sort);
 	CurrentResourceOwner = owner;

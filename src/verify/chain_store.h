@@ -23,7 +23,7 @@ typedef struct ChainItem
 	uint64		xid;			/* of a row: its relation */
 	int64		prev_leaf;		/* -1: none */
 	int32		shape_id;
-	uint8		digest[16];		/* of the image */
+	uint8		image[PV_FINGERPRINT_LEN];
 	pv_hash		hash;			/* leaf hash as stored; of sealed ones */
 } ChainItem;
 

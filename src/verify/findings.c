@@ -71,6 +71,13 @@ verify_open(Verify *v)
 static Verify *
 begin(Verify *v)
 {
+	uint8		seed[PV_FINGERPRINT_SEED];
+
+	if (!pg_strong_random(seed, sizeof(seed)))
+		ereport(ERROR,
+				(errcode(ERRCODE_INTERNAL_ERROR),
+				 errmsg("could not obtain random bytes")));
+	pv_fingerprint_init(&v->key, seed);
 	verify_open(v);
 	v->usable = verify_ledger_usable(v);
 	if (!v->usable)

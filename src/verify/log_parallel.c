@@ -11,9 +11,11 @@
  * places are met, in whichever order: then nothing of this counts, and one
  * process reads the log from its beginning.
  *
- * Hashes of predecessors come from a ring of stored leaf hashes that the leader
- * fills: the log is done in rounds of half the ring, so that it reaches back
- * that far at least; what is older is looked up.
+ * Hashes of predecessors come from a ring of stored leaf hashes, which is filled
+ * first, by pieces of its own: the log is done in rounds of half the ring, so
+ * that it reaches back that far at least; what is older is looked up. Last come
+ * blocks of the table of entries, to see whether all of them are in the log
+ * (surplus.c): short pieces, with which the participants end at about the same time.
  */
 #include "postgres.h"
 
@@ -24,6 +26,8 @@
 #include "verify/chain_store.h"
 #include "verify/log_scan.h"
 #include "verify/parallel.h"
+
+#define PIECE_BLOCKS 128		/* of entries */
 
 /* ---- a participant ---- */
 
@@ -56,6 +60,58 @@ note_tiles(Participant *p, const LeafPiece *piece, int64 from, int64 until)
 			prov_check(pv_frontier_append(&f, prov_hasher(), &piece->hashes[tile * PV_TILE_WIDTH - from + i], NULL, NULL));
 		tiles[tile] = f.peaks[PV_TILE_HEIGHT];
 	}
+}
+
+typedef struct TileTask
+{
+	Verify	   *v;
+	int64		first;
+	int			n;
+	pv_hash    *out;
+	pv_status	status;
+} TileTask;
+
+static void
+read_tile(void *arg)
+{
+	TileTask   *task = arg;
+	pv_tree    *tree = prov_log_tree(task->v->prev_log);
+
+	task->status = tree->read(tree->arg, 0, (uint64) task->first, (unsigned) task->n, task->out);
+}
+
+/* Stored hashes of [from, until) into the ring; from at the beginning of a tile. */
+static void
+fill_ring(Participant *p, int64 from, int64 until)
+{
+	VerifyShared *shared = p->shared;
+	pv_hash    *ring = SHARED_AT(shared, shared->ring);
+	int64		leaf;
+
+	for (leaf = from; leaf < until; leaf += PV_TILE_WIDTH)
+	{
+		TileTask	task = {.v = p->v, .first = leaf, .n = (int) Min(PV_TILE_WIDTH, until - leaf)};
+
+		task.out = &ring[leaf % shared->ring_size];
+		if (!verify_try(p->v, read_tile, &task) || task.status != PV_OK)
+			memset(task.out, 0, task.n * sizeof(pv_hash));
+	}
+	pg_atomic_fetch_add_u64(&p->work->filled, 1);
+}
+
+/* Until the pieces of the ring are done, which others may have; false: there is nothing to wait for. */
+static bool
+wait_for_ring(Participant *p)
+{
+	while (pg_atomic_read_u64(&p->work->filled) < p->work->nfill)
+	{
+		if (pg_atomic_read_u32(&p->work->failed) != 0 || pg_atomic_read_u32(&p->work->broken) != 0)
+			return false;
+		CHECK_FOR_INTERRUPTS();
+		pg_usleep(50);
+	}
+	pg_read_barrier();
+	return true;
 }
 
 typedef struct PieceTask
@@ -99,6 +155,7 @@ verify_work_leaves(Participant *p)
 {
 	Verify	   *v = p->v;
 	VerifyShared *shared = p->shared;
+	VerifyWork *work = p->work;
 	LogScanOptions options = p->work->leaves;
 	LogScan    *s = palloc0(sizeof(LogScan));
 	PieceTask	task = {.p = p, .s = s, .batch = palloc(sizeof(LeafBatch))};
@@ -116,8 +173,25 @@ verify_work_leaves(Participant *p)
 		chain_hold(options.chains, PIECE_LEAVES);
 	while (verify_next_piece(p, &number))
 	{
-		int64		begin = (int64) (p->work->first_piece + number) * PIECE_LEAVES;
+		int64		begin;
 
+		if (number < work->nfill)
+		{
+			begin = work->fill_from + (int64) number * PIECE_LEAVES;
+			fill_ring(p, begin, Min(begin + PIECE_LEAVES, work->fill_until));
+			p->good[number] = true;
+			continue;
+		}
+		if (number >= work->nfill + work->nleaves)
+		{
+			BlockNumber block = (BlockNumber) (number - work->nfill - work->nleaves) * PIECE_BLOCKS;
+
+			p->good[number] = surplus_note(p, block, (BlockNumber) (Min((uint64) block + PIECE_BLOCKS, work->nblocks) - 1));
+			continue;
+		}
+		if (!wait_for_ring(p))
+			break;
+		begin = (int64) (work->first_piece + number - work->nfill) * PIECE_LEAVES;
 		task.from = Max(begin, options.since_size);
 		task.until = Min(begin + PIECE_LEAVES, shared->log_size);
 		s->piece->from = task.from;
@@ -144,44 +218,18 @@ verify_work_leaves(Participant *p)
 
 /* ---- the leader ---- */
 
-typedef struct TileTask
+static int64
+pieces_of(int64 n, int64 size)
 {
-	Verify	   *v;
-	int64		first;
-	int			n;
-	pv_hash    *out;
-	pv_status	status;
-} TileTask;
-
-static void
-read_tile(void *arg)
-{
-	TileTask   *task = arg;
-	pv_tree    *tree = prov_log_tree(task->v->prev_log);
-
-	task->status = tree->read(tree->arg, 0, (uint64) task->first, (unsigned) task->n, task->out);
+	return (n + size - 1) / size;
 }
 
-/* Stored hashes of [from, until) into the ring; from at the beginning of a tile. */
-static void
-fill_ring(Verify *v, int64 from, int64 until)
+static bool
+all_good(const bool *good, uint64 from, uint64 until)
 {
-	VerifyShared *shared = v->parallel->shared;
-	pv_hash    *ring = SHARED_AT(shared, shared->ring);
-	int64		leaf;
-
-	for (leaf = from; leaf < until; leaf += PV_TILE_WIDTH)
-	{
-		TileTask	task = {.v = v, .first = leaf, .n = (int) Min(PV_TILE_WIDTH, until - leaf)};
-
-		task.out = &ring[leaf % shared->ring_size];
-		if (!verify_try(v, read_tile, &task) || task.status != PV_OK)
-			memset(task.out, 0, task.n * sizeof(pv_hash));
-		if (leaf / PV_TILE_WIDTH % 64 == 0)
-			CHECK_FOR_INTERRUPTS();
-	}
-	shared->ring_from = Max(Max(0, until - shared->ring_size), shared->ring_from);
-	shared->ring_to = until;
+	while (from < until && good[from])
+		from++;
+	return from == until;
 }
 
 bool *
@@ -189,8 +237,9 @@ verify_log_parallel(Verify *v, const LogScanOptions *o)
 {
 	VerifyShared *shared;
 	bool	   *good;
+	bool	   *done;
 	int64		first = o->since_size / PIECE_LEAVES;
-	int64		end = (v->log_size + PIECE_LEAVES - 1) / PIECE_LEAVES;
+	int64		end = pieces_of(v->log_size, PIECE_LEAVES);
 	int64		round;
 	int64		piece;
 
@@ -205,18 +254,31 @@ verify_log_parallel(Verify *v, const LogScanOptions *o)
 	for (piece = first; piece < end; piece += round)
 	{
 		int64		n = Min(round, end - piece);
-		VerifyWork	work = {.kind = WORK_LEAVES, .npieces = (uint64) n, .leaves = *o,
-		.chains = o->chains != NULL, .first_piece = (uint64) piece};
+		VerifyWork	work = {.kind = WORK_LEAVES, .leaves = *o, .chains = o->chains != NULL, .first_piece = (uint64) piece};
+		bool		ok;
 
-		fill_ring(v, shared->ring_to, Min((piece + n) * PIECE_LEAVES, v->log_size));
-		if (!verify_launch(v, &work, NULL, 0, good + (piece - first)))
+		work.fill_from = shared->ring_to;
+		work.fill_until = Min((piece + n) * PIECE_LEAVES, v->log_size);
+		work.nfill = (uint64) pieces_of(work.fill_until - work.fill_from, PIECE_LEAVES);
+		work.nleaves = (uint64) n;
+		work.nblocks = o->roots && o->since_size == 0 && piece + n == end ? shared->nblocks : 0;
+		work.npieces = work.nfill + work.nleaves + (uint64) pieces_of(work.nblocks, PIECE_BLOCKS);
+		shared->ring_from = Max(Max(0, work.fill_until - shared->ring_size), shared->ring_from);
+		shared->ring_to = work.fill_until;
+		done = MemoryContextAllocZero(v->cxt, work.npieces);
+		ok = verify_launch(v, &work, NULL, 0, done);
+		memcpy(good + (piece - first), done + work.nfill, n);
+		shared->entries_good = ok && work.nblocks > 0 &&
+			all_good(done, work.nfill + work.nleaves, work.npieces) && surplus_none(shared);
+		pfree(done);
+		if (!ok)
 		{
 			pfree(good);
 			if (o->chains != NULL)
 				chain_forget(v);
 			return NULL;
 		}
-		verify_progress(v, Min((piece + n) * PIECE_LEAVES, v->log_size));
+		verify_progress(v, work.fill_until);
 	}
 	return good;
 }

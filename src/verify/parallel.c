@@ -15,7 +15,7 @@
  * Workers have the leader's snapshot, transaction, role and settings. They
  * write nothing but temporary files.
  *
- * Memory: leaf hashes of up to maintenance_work_mem; two bits and an eighth of
+ * Memory: leaf hashes of up to maintenance_work_mem; four bits and an eighth of
  * a byte for each leaf.
  */
 #include "postgres.h"
@@ -71,6 +71,7 @@ begin_quiet(const VerifyShared *shared)
 	v->usable = true;
 	verify_open(v);
 	v->log_size = shared->log_size;
+	v->key = shared->key;
 	if (shared->has_identity)
 	{
 		v->identity = palloc0(sizeof(ProvIdentity));
@@ -166,6 +167,7 @@ verify_launch(Verify *v, VerifyWork *work, void *extra, Size extra_len, bool *go
 	w->launch = shared->nlaunches;
 	pg_atomic_init_u64(&w->next, 0);
 	pg_atomic_init_u64(&w->by_workers, 0);
+	pg_atomic_init_u64(&w->filled, 0);
 	pg_atomic_init_u32(&w->failed, 0);
 	pg_atomic_init_u32(&w->broken, 0);
 	shm_toc_insert(pcxt->toc, KEY_WORK, w);
@@ -181,9 +183,8 @@ verify_launch(Verify *v, VerifyWork *work, void *extra, Size extra_len, bool *go
 	shared->participants[shared->nlaunches++] = pcxt->nworkers + 1;
 
 	LaunchParallelWorkers(pcxt);
-	WaitForParallelWorkersToAttach(pcxt);	/* one that cannot start is an error here */
-	take_part(w, shared, g, e, 0);
-	WaitForParallelWorkersToFinish(pcxt);
+	take_part(w, shared, g, e, 0);	/* meanwhile they start: to wait for that would keep a processor busy */
+	WaitForParallelWorkersToFinish(pcxt);	/* one that could not start is an error here */
 	ok = pg_atomic_read_u32(&w->failed) == 0;
 	memcpy(good, g, work->npieces);
 	if (extra_len > 0)
@@ -268,8 +269,10 @@ verify_parallel_begin(Verify *v)
 
 	memset(&s, 0, sizeof(s));
 	s.log_size = v->log_size;
+	s.nblocks = task.nblocks;
 	s.nlaunches = 1;
 	s.participants[0] = 1;
+	s.key = v->key;
 	s.has_identity = v->identity != NULL;
 	if (s.has_identity)
 		memcpy(s.row_key, v->identity->row_key, PV_ROW_KEY_LEN);
@@ -285,6 +288,8 @@ verify_parallel_begin(Verify *v)
 	s.tiles = add_room(&s.length, v->log_size / PV_TILE_WIDTH * sizeof(pv_hash));
 	s.seqs = add_room(&s.length, (s.nseqs + 63) / 64 * 8);
 	s.predecessors = add_room(&s.length, (v->log_size + 63) / 64 * 8);
+	s.entries = add_room(&s.length, (s.nseqs + 63) / 64 * 8);
+	s.coming = add_room(&s.length, (s.nseqs + 63) / 64 * 8);
 	task.size = s.length;
 	v->dispensable = true;		/* too little shared memory is no reason to fail */
 	if (!verify_try(v, create_segment, &task))

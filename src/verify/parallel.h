@@ -35,6 +35,7 @@ typedef struct VerifyShared
 	int64		log_size;
 	bool		has_identity;
 	uint8		row_key[PV_ROW_KEY_LEN];
+	pv_fingerprint_key key;
 
 	/* stored hashes of the leaves [ring_from, ring_to); zeros: not known */
 	int64		ring_size;
@@ -44,7 +45,11 @@ typedef struct VerifyShared
 	Size		tiles;			/* roots of full tiles whose piece is good */
 	Size		seqs;			/* bits: sealed */
 	Size		predecessors;	/* bits */
+	Size		entries;		/* bits: seqs of which there is an entry */
+	Size		coming;			/* bits: those of entries that are still to come */
 	int64		nseqs;			/* room for so many */
+	BlockNumber nblocks;		/* of the table of entries; the snapshot sees none beyond */
+	bool		entries_good;	/* all others are sealed, and there is one of each */
 	Size		length;
 } VerifyShared;
 
@@ -63,7 +68,13 @@ typedef struct VerifyWork
 	int32		table_id;		/* of leaves and rows */
 	LogScanOptions leaves;
 	bool		chains;
-	uint64		first_piece;
+	uint64		first_piece;	/* of leaves: the first of this launch */
+	int64		fill_from;		/* of the ring, by pieces that come before those of leaves */
+	int64		fill_until;
+	uint64		nfill;
+	pg_atomic_uint64 filled;	/* so many of them are done */
+	uint64		nleaves;
+	BlockNumber nblocks;		/* of entries, by the pieces that come last; 0: none */
 	int			ngroups;		/* of chains */
 } VerifyWork;
 
@@ -114,6 +125,10 @@ extern void verify_work_chains(Participant *p);
  * leaf since_size; NULL if the log has to be read by one process.
  */
 extern bool *verify_log_parallel(Verify *v, const LogScanOptions *o);
+
+/* surplus.c: notes the entries of some blocks. False: there may be something to say of them. */
+extern bool surplus_note(Participant *p, BlockNumber first, BlockNumber last);
+extern bool surplus_none(const VerifyShared *shared);	/* after all of them were noted */
 
 extern PGDLLEXPORT void provenance_verify_worker(dsm_segment *seg, shm_toc *toc);
 

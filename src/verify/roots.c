@@ -421,7 +421,7 @@ roots_end(LogScan *s, int64 size)
 						   s->checkpoints[s->next_checkpoint].size, size);
 
 	surplus_nodes(v, size);
-	if (s->o->since_size == 0)
+	if (s->o->since_size == 0 && !(s->shared != NULL && s->shared->entries_good))
 		surplus_entries(s);
 }
 

@@ -6,6 +6,9 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "access/table.h"
+#include "access/tableam.h"
+#include "executor/tuptable.h"
 #include "miscadmin.h"
 #include "utils/fmgrprotos.h"
 #include "utils/xid8.h"
@@ -112,6 +115,89 @@ surplus_entries(LogScan *s)
 	if (!verify_try(s->v, scan_entries, &task))
 		verify_finding(s->v, "unreadable", SEV_ERROR, "entry", -1, -1, "The table cannot be read to its end: %s", s->v->fault);
 	bitmap_destroy(task.met);
+}
+
+/*
+ * Participants look at the entries while others look at the leaves, so it is
+ * known later only which are sealed. They note what there is; two of one number
+ * are for the leader, who goes through the table by himself.
+ */
+typedef struct NoteTask
+{
+	Participant *p;
+	BlockNumber first;
+	BlockNumber last;
+	bool		good;
+} NoteTask;
+
+static void
+note_entries(void *arg)
+{
+	NoteTask   *task = arg;
+	Verify	   *v = task->p->v;
+	VerifyShared *shared = task->p->shared;
+	Bitmap	   *entries = bitmap_attach(v->tmp, SHARED_AT(shared, shared->entries), shared->nseqs);
+	Bitmap	   *coming = bitmap_attach(v->tmp, SHARED_AT(shared, shared->coming), shared->nseqs);
+	Relation	rel = table_open(prov_relid(PROV_ENTRY), AccessShareLock);
+	TupleTableSlot *slot = table_slot_create(rel, NULL);
+	SealPast	past;
+	TableScanDesc scan;
+	ItemPointerData min;
+	ItemPointerData max;
+
+	ItemPointerSet(&min, task->first, 0);
+	ItemPointerSet(&max, task->last, PG_UINT16_MAX);
+	verify_seal_past(v, &past);
+	task->good = past.known && !past.foreign;
+	scan = table_beginscan_tidrange(rel, v->snapshot, &min, &max);
+	while (task->good && table_scan_getnextslot_tidrange(scan, ForwardScanDirection, slot))
+	{
+		bool		null_xid,
+					null_seq;
+		FullTransactionId xid = DatumGetFullTransactionId(slot_getattr(slot, A_ENTRY_XID, &null_xid));
+		int64		seq = DatumGetInt64(slot_getattr(slot, A_ENTRY_SEQ, &null_seq));
+		Bitmap	   *own = entries;
+		Bitmap	   *other = coming;
+
+		CHECK_FOR_INTERRUPTS();
+		if (null_xid || null_seq)
+			continue;
+		if (verify_still_to_come(&past, xid, seq))
+		{
+			own = coming;
+			other = entries;
+		}
+		/* first one's own: then one of two who meet the same number sees the other's */
+		task->good = seq >= 0 && seq < shared->nseqs && !bitmap_test_and_set(own, seq) && !bitmap_test(other, seq);
+	}
+	table_endscan(scan);
+	ExecDropSingleTupleTableSlot(slot);
+	table_close(rel, AccessShareLock);
+}
+
+bool
+surplus_note(Participant *p, BlockNumber first, BlockNumber last)
+{
+	NoteTask	task = {.p = p, .first = first, .last = last};
+	MemoryContext old = MemoryContextSwitchTo(p->v->tmp);
+	bool		good = verify_try(p->v, note_entries, &task) && task.good;
+
+	MemoryContextSwitchTo(old);
+	MemoryContextReset(p->v->tmp);
+	return good;
+}
+
+bool
+surplus_none(const VerifyShared *shared)
+{
+	const uint64 *entries = SHARED_AT(shared, shared->entries);
+	const uint64 *sealed = SHARED_AT(shared, shared->seqs);
+	int64		i;
+
+	for (i = 0; i < (shared->nseqs + 63) / 64; i++)
+		if ((entries[i] & ~sealed[i]) != 0)
+			return false;
+	return true;
 }
 
 /* ---- hashes of the tree ---- */

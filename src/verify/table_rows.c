@@ -4,7 +4,7 @@
  * The table is read directly, below row security and privileges, in chunks of
  * blocks; a chunk that cannot be read is read again block by block, and a block
  * that cannot is a finding and its rows are not missed further. What is kept of
- * a row is its identity, a digest of its image as capture would write it now,
+ * a row is its identity, a fingerprint of its image as capture would write it now,
  * and its place.
  *
  * Output functions of user-defined types run as the table's owner, as they do
@@ -133,7 +133,6 @@ scan_chunk(void *arg)
 		TableRow	row;
 		uint8	   *image;
 		Size		len;
-		pv_hash		digest;
 
 		CHECK_FOR_INTERRUPTS();
 		memset(&row, 0, sizeof(row));
@@ -141,8 +140,7 @@ scan_chunk(void *arg)
 		prov_pick_key(layout, values, key);
 		prov_layout_row_id(layout, key, layout->nkeys, row.row_id);
 		image = prov_make_image(values, layout->ncolumns, &len);
-		prov_check(pv_sha256(prov_hasher(), image, len, &digest));
-		memcpy(row.digest, digest.b, sizeof(row.digest));
+		prov_check(pv_fingerprint(&v->key, prov_hasher(), image, len, row.image));
 		row.tableoid = part->relid;
 		row.table_id = task->rows->state->table_id;
 		row.tid = slot->tts_tid;

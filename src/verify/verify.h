@@ -17,6 +17,7 @@
 #include "utils/hsearch.h"
 #include "utils/resowner.h"
 
+#include "core/fingerprint.h"
 #include "ledger/log.h"
 #include "ledger/progress.h"
 
@@ -38,6 +39,7 @@ typedef struct Verify
 	ProvLog    *prev_log;		/* for single leaves, so that log keeps its run */
 	int64		log_size;		/* as seal_state says; 0 if that cannot be read (finding made) */
 	bool		usable;			/* the ledger's tables are what they are taken for */
+	pv_fingerprint_key key;		/* of this call; the same for all that take part */
 	ProvIdentity *identity;		/* NULL: none, or not readable (then there is a finding) */
 	int64		findings;
 	bool		quiet;			/* findings are counted, and not made */
@@ -282,7 +284,7 @@ extern int verify_hash_in_tree(Verify *v, int64 leaf, const pv_hash *hash);
 typedef struct TableRow
 {
 	uint8		row_id[PV_ROW_ID_LEN];
-	uint8		digest[16];
+	uint8		image[PV_FINGERPRINT_LEN];	/* as capture would write it */
 	Oid			tableoid;
 	ItemPointerData tid;
 	int32		table_id;

@@ -97,6 +97,7 @@ cmp_ok((sort { $b <=> $a } values %share)[-1] + $share{ (sort { $b <=> $a } keys
 my $run = "(SELECT first_leaf FROM provenance.leaf_run WHERE first_leaf < 7000 ORDER BY 1 DESC LIMIT 1)";
 my $off = join(' ', map { "ALTER TABLE $_ DISABLE TRIGGER ALL;" } qw(contact event_eu event_us feeling));
 my $heads = "UPDATE provenance.head SET heads = overlay(heads PLACING int8send(1) FROM 17) WHERE hashtext(from_row_id::text) % 20 = 0";
+my $others = 'changed_at, context_id, order_number, table_id, shape_id, row_id, commitment, seed, image, op FROM provenance.entry';
 my @tamperings = (
 	[ 'an image', "UPDATE provenance.entry SET image = set_byte(image, 3, 88) WHERE seq = 5000" ],
 	[ 'many images', "UPDATE provenance.entry SET image = set_byte(image, 3, 88) WHERE seq % 700 = 0" ],
@@ -107,6 +108,11 @@ my @tamperings = (
 	[ 'a row identity', "UPDATE provenance.entry SET row_id = gen_random_uuid() WHERE seq = 3000" ],
 	[ 'erased without a word', "UPDATE provenance.entry SET image = NULL, seed = NULL WHERE seq IN (100, 8000, 12500)" ],
 	[ 'entries removed', "DELETE FROM provenance.entry WHERE seq IN (2500, 2501, 11000)" ],
+	[ 'an entry put in', "INSERT INTO provenance.entry SELECT xid, -1000000 - seq, $others WHERE seq = 5000" ],
+	[ 'entries put in far away', "INSERT INTO provenance.entry SELECT xid, seq + 4611686018427387904, $others WHERE seq IN (60, 5000)" ],
+	[ 'a second entry of a number', "INSERT INTO provenance.entry SELECT '3', seq, $others WHERE seq = 5000" ],
+	[ 'a second entry of one that waits', "INSERT INTO provenance.entry SELECT '3', seq, $others WHERE seq = (SELECT max(seq) FROM provenance.entry)" ],
+	[ 'entries of a number, both waiting', "INSERT INTO provenance.entry SELECT pg_current_xact_id(), seq, $others WHERE seq IN (5000, (SELECT max(seq) FROM provenance.entry))" ],
 	[ 'stored hashes', "UPDATE provenance.leaf_run SET hashes = overlay(hashes PLACING '\\xff'::bytea FROM 5) WHERE first_leaf = $run" ],
 	[ 'a run removed', "DELETE FROM provenance.leaf_run WHERE first_leaf = $run" ],
 	[ 'many runs removed', "DELETE FROM provenance.leaf_run WHERE first_leaf BETWEEN 2000 AND 9000" ],
