@@ -74,29 +74,38 @@ ALTER TABLE provenance.head ALTER heads SET NOT NULL, ENABLE TRIGGER ALL;
 SELECT provenance.size(provenance.seal()) > 0 AS sealed;
 
 -- Nor is a head that is not where it is looked for taken for none, of a row k
--- that changes: in a block that begins later, in another block, out of order.
+-- that changes: in a block that begins later, in another block, twice.
 INSERT INTO t SELECT n, 'many' FROM generate_series(1000, 1099) n;
 SELECT provenance.size(provenance.seal()) > 0 AS sealed;
 DELETE FROM heads;
 INSERT INTO heads TABLE provenance.head;
 ALTER TABLE provenance.head DISABLE TRIGGER ALL;
 CREATE TABLE deed (n int, what text, row_id uuid, statement text);
+-- Heads in the order of their row identities, from the first or the last on; their identities.
+CREATE FUNCTION nth(heads bytea, n int) RETURNS bytea LANGUAGE sql AS $$
+	SELECT (array_agg(h ORDER BY h))[CASE WHEN n > 0 THEN n ELSE count(*) + 1 + n END]
+		FROM generate_series(0, length(heads) / 56 - 1) i, substr(heads, 1 + 56 * i, 56) h
+$$;
+CREATE FUNCTION nth_id(heads bytea, n int) RETURNS uuid LANGUAGE sql AS $$SELECT encode(substr(nth(heads, n), 1, 16), 'hex')::uuid$$;
+CREATE FUNCTION without(heads bytea, n int) RETURNS bytea LANGUAGE sql AS $$
+	SELECT overlay(heads PLACING '' FROM position(nth(heads, n) IN heads) FOR 56)
+$$;
 WITH b AS (SELECT *, lag(heads) OVER w AS before, lag(from_row_id) OVER w AS from_before,
 		row_number() OVER w AS i FROM heads WINDOW w AS (ORDER BY from_row_id))
 INSERT INTO deed SELECT 1, 'begins later', from_row_id,
-		format('UPDATE provenance.head SET from_row_id = %L WHERE from_row_id = %L', encode(substr(heads, 57, 16), 'hex'), from_row_id) FROM b WHERE i = 4
-	UNION ALL SELECT 2, 'begins later, the first', encode(substr(heads, 1, 16), 'hex')::uuid,
-		format('UPDATE provenance.head SET from_row_id = %L WHERE from_row_id = %L', encode(substr(heads, 57, 16), 'hex'), from_row_id)
+		format('UPDATE provenance.head SET from_row_id = %L WHERE from_row_id = %L', nth_id(heads, 2), from_row_id) FROM b WHERE i = 4
+	UNION ALL SELECT 2, 'begins later, the first', nth_id(heads, 1),
+		format('UPDATE provenance.head SET from_row_id = %L WHERE from_row_id = %L', nth_id(heads, 2), from_row_id)
 		FROM b WHERE i = 1
-	UNION ALL SELECT 3, 'in the next block', encode(substr(before, length(before) - 55, 16), 'hex')::uuid,
+	UNION ALL SELECT 3, 'in the next block', nth_id(before, -1),
 		format('UPDATE provenance.head SET heads = CASE WHEN from_row_id = %1$L THEN %2$L::bytea ELSE %3$L END WHERE from_row_id IN (%1$L, %4$L)', from_before,
-			substr(before, 1, length(before) - 56), substr(before, length(before) - 55) || heads, from_row_id) FROM b WHERE i = 6
+			without(before, -1), nth(before, -1) || heads, from_row_id) FROM b WHERE i = 6
 	UNION ALL SELECT 4, 'in the block before', from_row_id,
 		format('UPDATE provenance.head SET heads = CASE WHEN from_row_id = %1$L THEN %2$L::bytea ELSE %3$L END WHERE from_row_id IN (%1$L, %4$L)', from_before,
-			before || substr(heads, 1, 56), substr(heads, 57), from_row_id) FROM b WHERE i = 8
-	UNION ALL SELECT 5, 'out of order', from_row_id,
+			nth(heads, 1) || before, without(heads, 1), from_row_id) FROM b WHERE i = 8
+	UNION ALL SELECT 5, 'twice', nth_id(heads, 2),
 		format('UPDATE provenance.head SET heads = %L WHERE from_row_id = %L',
-			substr(heads, 57) || substr(heads, 1, 56), from_row_id) FROM b WHERE i = 10;
+			nth(heads, 2) || heads, from_row_id) FROM b WHERE i = 10;
 CREATE PROCEDURE misplace() LANGUAGE plpgsql AS $$
 DECLARE
 	d deed;

@@ -66,7 +66,7 @@ INSERT INTO crm.deed VALUES
 	(14, 'hash of the tree put in', $$INSERT INTO provenance.tree_node VALUES (1, 77, sha256('x')::provenance.hash)$$),
 	(15, 'hash of the tree changed', $$UPDATE provenance.tree_node SET hash = sha256('x')::provenance.hash WHERE level = 1 AND index = 0$$),
 	(16, 'head changed', $$UPDATE provenance.head SET heads = overlay(heads PLACING int8send(1) FROM position(uuid_send(row_id) IN heads) + 16) FROM provenance.entry WHERE seq = 300 AND position(uuid_send(row_id) IN heads) > 0$$),
-	(21, 'block of heads begins later', $$UPDATE provenance.head SET from_row_id = encode(substr(heads, 57, 16), 'hex')::uuid WHERE from_row_id = (SELECT from_row_id FROM provenance.head JOIN provenance.entry ON row_id = from_row_id WHERE seq BETWEEN 100 AND 500 ORDER BY 1 OFFSET 3 LIMIT 1)$$),
+	(21, 'block of heads begins later', $$UPDATE provenance.head SET from_row_id = (SELECT encode(substr(heads, 1 + 56 * i, 16), 'hex')::uuid FROM generate_series(0, length(heads) / 56 - 1) i ORDER BY 1 OFFSET 1 LIMIT 1) WHERE from_row_id = (SELECT from_row_id FROM provenance.head JOIN provenance.entry ON row_id = from_row_id WHERE seq BETWEEN 100 AND 500 ORDER BY 1 OFFSET 3 LIMIT 1)$$),
 	(22, 'head moved to the next block', $$WITH b AS (SELECT from_row_id, lag(from_row_id) OVER w AS before, lag(heads) OVER w AS b FROM provenance.head WINDOW w AS (ORDER BY from_row_id)),
 		m AS (SELECT b.* FROM b JOIN provenance.entry ON row_id = encode(substr(b, length(b) - 55, 16), 'hex')::uuid WHERE seq BETWEEN 100 AND 500 ORDER BY 1 OFFSET 3 LIMIT 1)
 		UPDATE provenance.head h SET heads = CASE WHEN h.from_row_id = before THEN substr(heads, 1, length(heads) - 56) ELSE substr(b, length(b) - 55) || heads END FROM m WHERE h.from_row_id IN (m.from_row_id, before)$$),

@@ -4,9 +4,15 @@
  *	  Rows of table head: the newest leaves of the row chains, several to a row.
  *
  * A row holds the heads of all row identities from its own (from_row_id) up to
- * that of the next row, in ascending order, 56 bytes each:
+ * that of the next row, 56 bytes each:
  *
  *	row identity (16) | last leaf (u64, big-endian) | leaf hash (32)
+ *
+ * A head keeps its place while the row has it, a new one is put before all
+ * others. The server's WAL has of a row that is written anew what lies between
+ * the first and the last byte that differ, and the length of the heads, which
+ * lies before them, is among those where one is new: in ascending order half of
+ * the heads would follow.
  *
  * The first row begins at the least row identity there is, so that each
  * identity belongs to exactly one row, whether it has a head yet or not. Rows
@@ -32,6 +38,7 @@
 #include "compat.h"
 #include "ledger/catalog.h"
 #include "ledger/head_block.h"
+#include "types/types.h"
 
 void
 prov_head_encode(const uint8 row_id[PV_ROW_ID_LEN], const ProvHead *head, uint8 *out)
@@ -82,7 +89,34 @@ prov_head_block_begins(const uint8 *from, const uint8 *heads, int n)
 {
 	static const uint8 least[PV_ROW_ID_LEN];
 
-	return n > 0 && (memcmp(from, heads, PV_ROW_ID_LEN) == 0 || memcmp(from, least, PV_ROW_ID_LEN) == 0);
+	bool		own = false;
+	int			i;
+
+	for (i = 0; i < n; i++)
+	{
+		int			order = memcmp(prov_head_at(heads, i), from, PV_ROW_ID_LEN);
+
+		if (order < 0)
+			return false;
+		own |= order == 0;
+	}
+	return own || (n > 0 && memcmp(from, least, PV_ROW_ID_LEN) == 0);
+}
+
+static int
+compare_heads(const void *a, const void *b)
+{
+	return memcmp(a, b, PV_ROW_ID_LEN);
+}
+
+uint8 *
+prov_heads_sorted(const uint8 *heads, int n)
+{
+	uint8	   *sorted = palloc_extended((Size) n * PROV_HEAD_LEN + 1, MCXT_ALLOC_HUGE);
+
+	memcpy(sorted, heads, (Size) n * PROV_HEAD_LEN);
+	qsort(sorted, n, PROV_HEAD_LEN, compare_heads);
+	return sorted;
 }
 
 bool
@@ -123,14 +157,135 @@ prov_head_fetch(const uint8 row_id[PV_ROW_ID_LEN], Snapshot snapshot, ProvHead *
 	{
 		const uint8 *heads = NULL;
 		int			n = heads_of(tup, &heads);
-		int			i;
+		int			i = prov_head_find(heads, n, row_id);
 
-		for (i = 0; i < n && !found; i++)
-			found = memcmp(prov_head_at(heads, i), row_id, PV_ROW_ID_LEN) == 0 &&
-				prov_head_decode(prov_head_at(heads, i), out);
+		found = i >= 0 && prov_head_decode(prov_head_at(heads, i), out);
 	}
 	prov_scan_end(&scan);
 	return found;
+}
+
+/* ---- writing ---- */
+
+void
+prov_head_write(ProvWriter *w, const ItemPointerData *tid, Datum *values, bool *nulls)
+{
+	if (ItemPointerIsValid(tid))
+	{
+		HeapTupleData old;
+
+		memset(&old, 0, sizeof(old));
+		old.t_self = *tid;
+		prov_update(w, &old, values, nulls);
+	}
+	else
+		prov_insert(w, values, nulls);
+}
+
+static void
+write_one(ProvWriter *w, const ItemPointerData *tid, const uint8 *from, const uint8 *heads, int n)
+{
+	union
+	{
+		char		bytes[VARHDRSZ + PROV_BLOCK_HEADS_MAX * PROV_HEAD_LEN];
+		int32		align;
+	}			value;
+	Datum		values[N_HEAD];
+	bool		nulls[N_HEAD] = {false};
+
+	memcpy(value.bytes + VARHDRSZ, heads, (Size) n * PROV_HEAD_LEN);
+	SET_VARSIZE(value.bytes, VARHDRSZ + n * PROV_HEAD_LEN);
+	values[A_HEAD_FROM - 1] = PointerGetDatum(from);
+	values[A_HEAD_HEADS - 1] = PointerGetDatum(value.bytes);
+	prov_head_write(w, tid, values, nulls);
+}
+
+/*
+ * The stored heads, changed ones in their place, new ones before them: how
+ * many. *out, which is where the first is then, has room for all.
+ */
+static int
+replace_heads(const uint8 *stored, int nstored, const uint8 *changed, int n, uint8 **out)
+{
+	uint8	   *old = *out + (Size) n * PROV_HEAD_LEN;
+	uint8	   *first = old;
+	int			i;
+
+	if (nstored > 0)
+		memcpy(old, stored, (Size) nstored * PROV_HEAD_LEN);
+	for (i = n - 1; i >= 0; i--)
+	{
+		const uint8 *head = prov_head_at(changed, i);
+		int			at = prov_head_find(old, nstored, head);
+
+		/* what is stored twice is not ours */
+		if (at >= 0 && prov_head_find(prov_head_at(old, at + 1), nstored - at - 1, head) >= 0)
+			prov_check(PV_E_STORAGE);
+		if (at < 0)
+			first -= PROV_HEAD_LEN;
+		memcpy(at < 0 ? first : old + (Size) at * PROV_HEAD_LEN, head, PROV_HEAD_LEN);
+	}
+	*out = first;
+	return nstored + (int) ((old - first) / PROV_HEAD_LEN);
+}
+
+/* All in order: how many. out has room for them. */
+static int
+merge_heads(const uint8 *stored, int nstored, const uint8 *changed, int n, uint8 *out)
+{
+	uint8	   *sorted = prov_heads_sorted(stored, nstored);
+	uint8	   *at = out;
+	int			i = 0;
+	int			k = 0;
+
+	while (i < nstored || k < n)
+	{
+		int			cmp = i == nstored ? 1 : k == n ? -1 : compare_heads(prov_head_at(sorted, i), prov_head_at(changed, k));
+
+		memcpy(at, cmp < 0 ? prov_head_at(sorted, i) : prov_head_at(changed, k), PROV_HEAD_LEN);
+		if (cmp <= 0)
+			i++;
+		if (cmp >= 0)
+			k++;
+		if (at > out && compare_heads(at - PROV_HEAD_LEN, at) >= 0)
+			prov_check(PV_E_STORAGE);
+		at += PROV_HEAD_LEN;
+	}
+	pfree(sorted);
+	return (int) ((at - out) / PROV_HEAD_LEN);
+}
+
+void
+prov_head_block_write(ProvWriter *w, const ItemPointerData *tid, const uint8 *from,
+					  const uint8 *stored, int nstored, const uint8 *changed, int n)
+{
+	uint8		few[PROV_BLOCK_HEADS_MAX * 2 * PROV_HEAD_LEN];
+	uint8	   *all = few;
+	int			count = PROV_BLOCK_HEADS_MAX * 2;
+	int			parts;
+	int			i;
+
+	if (nstored + n <= count)
+		count = replace_heads(stored, nstored, changed, n, &all);
+	if (count <= PROV_BLOCK_HEADS_MAX)
+	{
+		write_one(w, tid, from, all, count);
+		return;
+	}
+
+	all = palloc_extended((Size) (nstored + n) * PROV_HEAD_LEN, MCXT_ALLOC_HUGE);
+	count = merge_heads(stored, nstored, changed, n, all);
+	parts = count <= PROV_BLOCK_HEADS_MAX ? 1 : (count + PROV_BLOCK_HEADS_NEW - 1) / PROV_BLOCK_HEADS_NEW;
+	for (i = 0; i < parts; i++)
+	{
+		int			first = (int) ((int64) count * i / parts);
+		int			end = (int) ((int64) count * (i + 1) / parts);
+		ItemPointerData none;
+
+		ItemPointerSetInvalid(&none);
+		write_one(w, i == 0 ? tid : &none, i == 0 ? from : prov_head_at(all, first), prov_head_at(all, first), end - first);
+	}
+	pfree(all);
 }
 
 /* ---- the sealer's look-ups ---- */

@@ -46,7 +46,22 @@ extern bool prov_head_decode(const uint8 *at, ProvHead *out);
  */
 extern int	prov_head_block(Datum value, bool isnull, const uint8 **heads);
 
-/* Whether a block that is not malformed begins with the head that it has to. */
+/* Which of n heads is that of a row identity; -1: none. */
+static inline int
+prov_head_find(const uint8 *heads, int n, const uint8 row_id[PV_ROW_ID_LEN])
+{
+	int			i;
+
+	for (i = 0; i < n; i++)
+		if (memcmp(prov_head_at(heads, i), row_id, PV_ROW_ID_LEN) == 0)
+			return i;
+	return -1;
+}
+
+/* A palloc'd copy of n heads in ascending order of their row identities. */
+extern uint8 *prov_heads_sorted(const uint8 *heads, int n);
+
+/* Whether a block that is not malformed has the head that it has to, and none that is less. */
 extern bool prov_head_block_begins(const uint8 *from, const uint8 *heads, int n);
 
 /*
@@ -57,6 +72,16 @@ extern bool prov_head_next(const uint8 row_id[PV_ROW_ID_LEN], Snapshot snapshot,
 
 /* The stored head of a row chain; false if there is none, or none that can be read. */
 extern bool prov_head_fetch(const uint8 row_id[PV_ROW_ID_LEN], Snapshot snapshot, ProvHead *out);
+
+/* A new version of a row of head or table_head, or where there is none its first. */
+extern void prov_head_write(ProvWriter *w, const ItemPointerData *tid, Datum *values, bool *nulls);
+
+/*
+ * Writes a block with n heads that are new or changed, in order, into those
+ * that it has; as several blocks if they are too many.
+ */
+extern void prov_head_block_write(ProvWriter *w, const ItemPointerData *tid, const uint8 *from,
+								  const uint8 *stored, int nstored, const uint8 *changed, int n);
 
 /*
  * Blocks in descending order: steps along the index as long as the next one

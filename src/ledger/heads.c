@@ -281,83 +281,6 @@ in_table_chain(const TableHead *t, const ProvEntry *entry)
 
 /* ---- writing ---- */
 
-static void
-write_head(ProvWriter *w, const ItemPointerData *tid, Datum *values, bool *nulls)
-{
-	if (ItemPointerIsValid(tid))
-	{
-		HeapTupleData old;
-
-		memset(&old, 0, sizeof(old));
-		old.t_self = *tid;
-		prov_update(w, &old, values, nulls);
-	}
-	else
-		prov_insert(w, values, nulls);
-}
-
-/*
- * The heads that a block has, and those of rows[0..n), which belong into it,
- * all in order: how many. out has room for all.
- */
-static int
-merge_heads(const uint8 *stored, int nstored, const Sorted *rows, int n, uint8 *out)
-{
-	uint8	   *at = out;
-	int			i = 0;
-	int			k = 0;
-
-	while (i < nstored || k < n)
-	{
-		int			cmp = i == nstored ? 1 : k == n ? -1 :
-			memcmp(prov_head_at(stored, i), rows[k].row->row_id, PV_ROW_ID_LEN);
-
-		if (cmp < 0)
-			memcpy(at, prov_head_at(stored, i), PROV_HEAD_LEN);
-		else
-		{
-			prov_head_encode(rows[k].row->row_id, &rows[k].row->head, at);
-			k++;
-		}
-		if (cmp <= 0)
-			i++;
-		/* what is stored in another order is not ours */
-		if (at > out && memcmp(at - PROV_HEAD_LEN, at, PV_ROW_ID_LEN) >= 0)
-			prov_check(PV_E_STORAGE);
-		at += PROV_HEAD_LEN;
-	}
-	return (int) ((at - out) / PROV_HEAD_LEN);
-}
-
-/* Writes heads of one block, in parts if they have become too many. */
-static void
-write_block(ProvHeads *heads, const ItemPointerData *tid, const uint8 *from, const uint8 *all, int n)
-{
-	int			parts = n <= PROV_BLOCK_HEADS_MAX ? 1 : (n + PROV_BLOCK_HEADS_NEW - 1) / PROV_BLOCK_HEADS_NEW;
-	int			i;
-
-	for (i = 0; i < parts; i++)
-	{
-		int			first = (int) ((int64) n * i / parts);
-		int			count = (int) ((int64) n * (i + 1) / parts) - first;
-		ItemPointerData none;
-		union
-		{
-			char		bytes[VARHDRSZ + PROV_BLOCK_HEADS_MAX * PROV_HEAD_LEN];
-			int32		align;
-		}			value;
-		Datum		values[N_HEAD];
-		bool		nulls[N_HEAD] = {false};
-
-		ItemPointerSetInvalid(&none);
-		memcpy(value.bytes + VARHDRSZ, prov_head_at(all, first), count * PROV_HEAD_LEN);
-		SET_VARSIZE(value.bytes, VARHDRSZ + count * PROV_HEAD_LEN);
-		values[A_HEAD_FROM - 1] = PointerGetDatum(i == 0 ? from : prov_head_at(all, first));
-		values[A_HEAD_HEADS - 1] = PointerGetDatum(value.bytes);
-		write_head(&heads->row_writer, i == 0 ? tid : &none, values, nulls);
-	}
-}
-
 /* Writes rows[0..n), which are in order and belong to one block. */
 static void
 flush_block(ProvHeads *heads, const Sorted *rows, int n, TupleTableSlot *slot)
@@ -367,9 +290,11 @@ flush_block(ProvHeads *heads, const Sorted *rows, int n, TupleTableSlot *slot)
 	const uint8 *from = least;
 	const uint8 *stored = NULL;
 	int			nstored = 0;
-	uint8		few[PROV_BLOCK_HEADS_MAX * 2 * PROV_HEAD_LEN];
-	uint8	   *all = few;
+	uint8	   *changed = palloc_extended((Size) n * PROV_HEAD_LEN, MCXT_ALLOC_HUGE);
+	int			i;
 
+	for (i = 0; i < n; i++)
+		prov_head_encode(rows[i].row->row_id, &rows[i].row->head, changed + (Size) i * PROV_HEAD_LEN);
 	if (ItemPointerIsValid(tid))
 	{
 		ItemPointerData at = *tid;
@@ -379,11 +304,8 @@ flush_block(ProvHeads *heads, const Sorted *rows, int n, TupleTableSlot *slot)
 		slot_getallattrs(slot);
 		nstored = stored_heads(slot, &from, &stored);
 	}
-	if (nstored + n > PROV_BLOCK_HEADS_MAX * 2)
-		all = palloc_extended((Size) (nstored + n) * PROV_HEAD_LEN, MCXT_ALLOC_HUGE);
-	write_block(heads, tid, from, all, merge_heads(stored, nstored, rows, n, all));
-	if (all != few)
-		pfree(all);
+	prov_head_block_write(&heads->row_writer, tid, from, stored, nstored, changed, n);
+	pfree(changed);
 	ExecClearTuple(slot);
 }
 
@@ -439,7 +361,7 @@ flush_tables(ProvHeads *heads)
 		values[A_THEAD_TAGGED - 1] = Int64GetDatum(t->tagged_leaf);
 		values[A_THEAD_ENTRIES - 1] = Int64GetDatum(t->entries);
 		values[A_THEAD_HASH - 1] = HashPGetDatum(&t->head.hash);
-		write_head(&heads->table_writer, &t->tid, values, nulls);
+		prov_head_write(&heads->table_writer, &t->tid, values, nulls);
 	}
 }
 
@@ -472,7 +394,7 @@ read_heads(ProvHeads *heads, Sorted *wanted, int n)
 	const uint8 *from = NULL;	/* of the block in hand */
 	const uint8 *stored = NULL;
 	int			n_stored = 0;
-	int			left = 0;		/* heads of it before the one last compared */
+	const uint8 *greatest = NULL;	/* of its row identities */
 	bool		next_good = false;	/* the block after it has none of its heads */
 	int			i;
 
@@ -480,7 +402,7 @@ read_heads(ProvHeads *heads, Sorted *wanted, int n)
 	for (i = n - 1; i >= 0; i--)
 	{
 		RowHead    *r = wanted[i].row;
-		int			cmp = 1;
+		int			at;
 
 		if (i >= AHEAD)
 			fetch_ahead(wanted[i - AHEAD].row);
@@ -498,16 +420,19 @@ read_heads(ProvHeads *heads, Sorted *wanted, int n)
 					prov_check(PV_E_STORAGE);
 				break;
 			}
-			left = n_stored = stored_heads(s.slot, &from, &stored);
+			n_stored = stored_heads(s.slot, &from, &stored);
 			next_good = s.adjacent;
-			if (any_above && memcmp(prov_head_at(stored, left - 1), above, PV_ROW_ID_LEN) >= 0)
+			greatest = stored;
+			for (at = 1; at < n_stored; at++)
+				if (memcmp(prov_head_at(stored, at), greatest, PV_ROW_ID_LEN) > 0)
+					greatest = prov_head_at(stored, at);
+			if (any_above && memcmp(greatest, above, PV_ROW_ID_LEN) >= 0)
 				prov_check(PV_E_STORAGE);
 		}
 		r->block = s.slot->tts_tid;
-		while (left > 0 && (cmp = memcmp(prov_head_at(stored, left - 1), r->row_id, PV_ROW_ID_LEN)) > 0)
-			left--;
+		at = prov_head_find(stored, n_stored, r->row_id);
 		/* beyond all of its block: no head yet, unless the next block has it */
-		if (left == n_stored && cmp < 0 && !next_good)
+		if (at < 0 && !next_good && memcmp(greatest, r->row_id, PV_ROW_ID_LEN) < 0)
 		{
 			uint8		next[PV_ROW_ID_LEN];
 
@@ -515,7 +440,7 @@ read_heads(ProvHeads *heads, Sorted *wanted, int n)
 			if (prov_head_next(r->row_id, SnapshotSelf, next, &next_good) && !next_good)
 				prov_check(PV_E_STORAGE);
 		}
-		if (cmp == 0 && !prov_head_decode(prov_head_at(stored, left - 1), &r->head))
+		if (at >= 0 && !prov_head_decode(prov_head_at(stored, at), &r->head))
 			prov_check(PV_E_STORAGE);
 	}
 	prov_block_scan_end(&s);

@@ -41,19 +41,22 @@ add_head(ChainHeads *h, const uint8 *row_id, const ProvHead *head)
 
 /*
  * Takes the heads of a block from the identity asked for on, and gives up those
- * of blocks before that lie beyond its begin. A block whose begin was changed
- * has no head for it: its first is left out. False: enough.
+ * of blocks before that lie beyond its begin. Of a block that does not begin as
+ * it has to the least head that may be in it is left out, for it to be missed;
+ * one that is there twice is none. False: enough.
  */
 static bool
 add_block(ChainHeads *h, HeapTuple tup)
 {
 	TupleDesc	desc = prov_tupdesc(PROV_HEAD);
 	bool		isnull;
+	/* by the scan's key: not NULL */
 	const uint8 *from = (const uint8 *) DatumGetPointer(heap_getattr(tup, A_HEAD_FROM, desc, &isnull));
-	const uint8 *least = from;	/* by the scan's key: not NULL */
 	Datum		value = heap_getattr(tup, A_HEAD_HEADS, desc, &isnull);
 	const uint8 *heads = NULL;
 	int			n = prov_head_block(value, isnull, &heads);
+	uint8	   *sorted;
+	bool		good;
 	ProvHead	head;
 	int			i;
 
@@ -61,17 +64,24 @@ add_block(ChainHeads *h, HeapTuple tup)
 		h->n--;
 	if (h->n == HEADS)
 		return false;
-	for (i = n > 0 && !prov_head_block_begins(from, heads, n) ? 1 : 0; i < n && h->n < HEADS; i++)
+	if (n <= 0)
+		return true;
+	sorted = prov_heads_sorted(heads, n);
+	good = prov_head_block_begins(from, heads, n);
+	for (i = 0; i < n && h->n < HEADS; i++)
 	{
-		const uint8 *at = prov_head_at(heads, i);
-		int			order = memcmp(at, least, PV_ROW_ID_LEN);
+		const uint8 *at = prov_head_at(sorted, i);
 
-		if (order < 0 || (order == 0 && i > 0))
+		if (memcmp(at, from, PV_ROW_ID_LEN) < 0 ||
+			(i > 0 && memcmp(at, prov_head_at(sorted, i - 1), PV_ROW_ID_LEN) == 0) ||
+			(i + 1 < n && memcmp(at, prov_head_at(sorted, i + 1), PV_ROW_ID_LEN) == 0))
 			continue;
-		least = at;
-		if (memcmp(at, h->from, PV_ROW_ID_LEN) >= 0 && prov_head_decode(at, &head))
+		if (!good)
+			good = true;
+		else if (memcmp(at, h->from, PV_ROW_ID_LEN) >= 0 && prov_head_decode(at, &head))
 			add_head(h, at, &head);
 	}
+	pfree(sorted);
 	return true;
 }
 

@@ -216,7 +216,7 @@ check_head(Pieces *p, const uint8 *at)
 
 /*
  * Is each head where the sealer looks for it: in the block that its row
- * identity belongs to, and in order?
+ * identity belongs to, and once?
  */
 static void
 check_places(Pieces *p, const uint8 *from, const uint8 *heads, int n)
@@ -225,11 +225,13 @@ check_places(Pieces *p, const uint8 *from, const uint8 *heads, int n)
 	bool		next_good;
 	bool		any_next = prov_head_next(from, p->v->snapshot, next, &next_good);
 	bool		good = prov_head_block_begins(from, heads, n);
+	uint8	   *sorted = prov_heads_sorted(heads, n);
 	int			i;
 
 	for (i = 0; i < n && good; i++)
-		good = memcmp(prov_head_at(heads, i), i == 0 ? from : prov_head_at(heads, i - 1), PV_ROW_ID_LEN) >= (i == 0 ? 0 : 1) &&
-			(!any_next || memcmp(prov_head_at(heads, i), next, PV_ROW_ID_LEN) < 0);
+		good = memcmp(prov_head_at(sorted, i), i == 0 ? from : prov_head_at(sorted, i - 1), PV_ROW_ID_LEN) >= (i == 0 ? 0 : 1) &&
+			(!any_next || memcmp(prov_head_at(sorted, i), next, PV_ROW_ID_LEN) < 0);
+	pfree(sorted);
 	if (!good)
 		verify_finding(p->v, "head_differs", SEV_WARNING, "head", -1, -1,
 					   "Heads in a row of the table of heads are not where their row identities belong.");
