@@ -8,18 +8,20 @@
 # it, its programs in PATH, and SCRATCH a folder of its own.
 #
 # Prints one table in Markdown to standard output, progress to standard error,
-# and writes the table and every round's figures to two CSV files. Nothing is
-# asserted. An estimate of the time comes first.
+# and writes the table and every round's figures to two CSV files, again after
+# each figure: what fails is left out, and a signal ends it with the table of
+# what there is. Nothing is asserted. An estimate of the time comes first.
 #
 #   BENCH_QUICK=1     a smoke run of some minutes: everything once, small
 #   BENCH_ONLY        groups to run, of: single clients txn bulk wal ledger tag
-#                     shapes tpcb replay bundle (all); of bench-long: growth
+#                     shapes tpcb replay (all) bundle; of bench-long: growth
 #                     bundle (both)
 #   BENCH_ROUNDS      interleaved rounds (5)
-#   BENCH_SECONDS     length of one pgbench run (2)
+#   BENCH_SECONDS     length of one pgbench run (2; bench-long: 10); with 1, 16
+#                     and 64 clients half of it
 #   BENCH_ROWS        rows of the CRM table and of bulk statements (200000)
 #   BENCH_MINUTES     a group that would not end within that time is left out,
-#                     and said so (60; bench-long: a day)
+#                     and said so (57; bench-long: a day)
 #   BENCH_BUNDLE_ROWS entries of a bundle (BENCH_ROWS; bench-long: 1000000); the
 #                     log is six, in bench-long ten times as long
 #   BENCH_CSV         every round's figures (/tmp/provenance-bench-<time>.csv);
@@ -51,7 +53,7 @@ make -C "$here/floor" PG_CONFIG="$PG_CONFIG" >"$SCRATCH/floor.log" 2>&1 || {
 trap 'cluster_destroy "$dir"' EXIT
 cluster_start "$PG_CONFIG" "$dir" fsync=on full_page_writes=on \
 	shared_buffers=1GB max_wal_size=8GB checkpoint_timeout=1h \
-	autovacuum=off max_locks_per_transaction=128
+	autovacuum=off max_locks_per_transaction=128 provenance.wait_timeout=1h
 export BENCH_DATA=$dir/data
 
 python3 "$here/bench.py" "$@"

@@ -8,7 +8,7 @@ import os
 import time
 
 from report import CANDIDATES
-from server import Failed, HERE, children_cpu, number, process_cpu, psql, query, run_file, say, timed
+from server import HERE, Failed, children_cpu, number, psql, query, run_file, say, timed
 
 # Tables that are vacuumed between rounds.
 recorded = []
@@ -54,23 +54,43 @@ def record(candidates, table, like=None):
 
 
 def seal(database="provenance"):
-    """Everything sealed, so that its work does not fall into what is measured next.
-    Seconds it took, and seconds of CPU of whoever sealed; None if it failed."""
+    """Everything sealed, so that its work does not fall into what is measured next."""
     try:
-        worker = query(database, "SELECT provenance.worker_pid()")
+        psql(database, "SELECT provenance.seal()")
+        time.sleep(0.1)         # for the request's worker to be reaped: its CPU is nobody else's
+    except Failed as e:
+        say("seal: %s" % e)
+
+
+def log_size(database="provenance"):
+    return number(database, "SELECT log_size FROM provenance.seal_state")
+
+
+def sealing_of(database, script):
+    """Seals what a script records, by one seal(): entries, seconds, seconds of CPU. Without the
+    standing worker: it would have sealed a part before the clock starts."""
+    seal(database)
+    psql(database, "SELECT provenance.stop_worker()")
+    try:
+        give_up = time.monotonic() + 60
+        while query(database, "SELECT provenance.worker_pid()"):
+            if time.monotonic() > give_up:
+                raise Failed("the standing worker did not leave")
+            time.sleep(0.1)
+        psql(database, script)
+        before = log_size(database)
         # what just ended must not be counted with the children that end from here on
         while number(database, "SELECT count(*) FROM pg_stat_activity "
                                "WHERE datname = '%s' AND backend_type = 'client backend'" % database) > 1:
             time.sleep(0.02)
-        time.sleep(0.05)
-        standing, others = process_cpu(worker), children_cpu()
+        time.sleep(0.1)
+        cpu = children_cpu()
         seconds = timed(database, "SELECT provenance.seal();")[0]
         time.sleep(0.1)         # for the request's worker to be reaped
-        others, after = children_cpu() - others, process_cpu(worker)
-        return seconds, others + (after - standing if standing is not None and after is not None else 0)
-    except Failed as e:
-        say("seal: %s" % e)
-        return None
+        cpu = children_cpu() - cpu
+        return log_size(database) - before, seconds, cpu
+    finally:
+        psql(database, "SELECT provenance.start_worker()")
 
 
 def order(candidates, round_):

@@ -2,29 +2,42 @@
 
 One log, grown by bulk statements to each of the sizes. At each of them: what an
 UPDATE costs its writer and what one more checkpoint costs, in rounds interleaved
-with untagged and with another log that stays at the first size; sealing, proofs,
-history, verification. On the way the log gets a table of 2 million rows, later
-of 20 million, for sealing with as many heads.
+with untagged and with another log that stays small; sealing, proofs, history,
+verification. On the way the log gets a table of 2 million rows, later of 20
+million, for sealing with as many heads. A step that fails is left out, and the
+next is tried.
 """
 import os
 from statistics import median
 
 import ledger
-from candidates import order, seal
+from candidates import log_size, order, seal, sealing_of
 from report import Figure
 from server import Failed, number, pgbench, psql, run_file, say, timed
 
 KEYS = [            # from this many million entries on, as many million keys, bar
     (2.5, 2, 150000), (25, 20, 60000),
 ]
+STEP = 200000       # new keys in one statement: as many heads as one pass of sealing holds
 
-
-SMALL = "small"     # the log that stays at the first size
+SMALL = "small"     # the log that stays small
 UPDATE_ALL = "UPDATE crm.contact SET score = score %% 1000 + 1 WHERE id <= %d"
 
+# Bytes of disk: of a new entry with its images in WAL and heads; of an entry in
+# the temporary files of verify(); of WAL at most, with max_wal_size at 8 GB.
+ENTRY, TEMPORARY, WAL = 750, 112, 10e9
 
-def log_size(name="provenance"):
-    return number(name, "SELECT log_size FROM provenance.status")
+
+def missing(target):
+    """A sentence if there is not the disk for the way to a log of this size."""
+    disk = os.statvfs(os.environ["BENCH_DATA"])
+    free, size = disk.f_bavail * disk.f_frsize, log_size()
+    new = max(0, target - size)
+    wal = number("postgres", "SELECT sum(size) FROM pg_ls_waldir()")
+    need = 1.1 * (new * ENTRY + target * TEMPORARY + max(0, min(WAL, new * 3000) - wal))
+    if need <= free:
+        return ""
+    return "it needs some %.0f GB of disk, and %.0f are free (BENCH_DIR names another place)" % (need / 1e9, free / 1e9)
 
 
 def grow(target, rows, name="provenance"):
@@ -37,34 +50,41 @@ def grow(target, rows, name="provenance"):
             psql(name, "CHECKPOINT")
 
 
-def create_small(rows):
+def create_small(target, rows):
+    """Also of untagged: after some UPDATEs of all rows all three tables have the same free space."""
     psql("postgres", "CREATE DATABASE %s" % SMALL)
     run_file(SMALL, "tables/contact.sql", {"rows": rows})
     run_file(SMALL, "candidate/provenance.sql")
     psql(SMALL, "SELECT provenance.tag('crm.contact')")
+    grow(target, rows, SMALL)
+    for _ in range(4):
+        psql("untagged", UPDATE_ALL % rows + "; VACUUM crm.contact")
 
 
 def keys(report, millions, bar, rounds, scale):
     """Sealing with so many heads: of entries of keys at random."""
     have, want = number("provenance", "SELECT coalesce(max(id), 0) FROM crm.many"), int(millions * 1e6 * scale)
+    lacking = missing(log_size() + max(0, want - have))
+    if lacking:
+        raise Failed(lacking)
     say("%d keys" % want)
-    step = 500000
+    i = 0
     while have < want:
-        psql("provenance", "INSERT INTO crm.many SELECT n, 0 FROM generate_series(%d, %d) n; SELECT provenance.seal()"
-             % (have + 1, min(have + step, want)))
-        have = min(have + step, want)
+        i += 1
+        psql("provenance", "INSERT INTO crm.many SELECT n, 0 FROM generate_series(%d, %d) n; SELECT provenance.seal()%s"
+             % (have + 1, min(have + STEP, want), "; VACUUM provenance.head" if i % 5 == 0 else ""))
+        have = min(have + STEP, want)
     psql("provenance", "VACUUM ANALYZE crm.many; VACUUM provenance.head; CHECKPOINT")
     n = min(200000, want // 2)
     found = []
-    for r in range(rounds):
-        psql("provenance", "UPDATE crm.many SET amount = amount + 1 WHERE id IN "
-                           "(SELECT 1 + (random() * %d)::bigint FROM generate_series(1, %d))" % (want - 1, n))
-        before = log_size()
-        took = seal()
-        sealed = log_size() - before
-        if took and took[1] > 0 and sealed > n / 2:
-            found.append((took[0] * n / sealed, took[1] * n / sealed))
-    ledger.sealing(report, found, n, "%d million" % millions if scale == 1 else "{:,}".format(want), bar)
+    try:
+        for r in range(rounds):
+            say("round %d: sealing" % (r + 1))
+            found.append(sealing_of("provenance", "UPDATE crm.many SET amount = amount + 1 WHERE id IN "
+                                    "(SELECT 1 + (random() * %d)::bigint FROM generate_series(1, %d))" % (want - 1, n)))
+            psql("provenance", "VACUUM crm.many; VACUUM provenance.head")
+    finally:
+        ledger.sealing(report, found, "%d million" % millions if scale == 1 else "{:,}".format(want), bar)
 
 
 def checkpoints(name, count=20):
@@ -76,49 +96,70 @@ def checkpoints(name, count=20):
     return median(took)
 
 
-def stage(report, rows, seconds, rounds):
-    """Figures at this size."""
-    size = log_size()
-    at = " at %.3g million entries" % (size / 1e6)
-    say("measuring" + at)
-    psql("postgres", "CHECKPOINT")
+def writer(report, at, rows, seconds, rounds):
+    """What an UPDATE costs, and a checkpoint, beside untagged and the small log. All three are in the same
+    state: what only one of them did before, a CHECKPOINT has put behind."""
     tps = Figure("UPDATE, asynchronous, 4 clients" + at, "tps", True)
     cpu = Figure("UPDATE, CPU added" + at, "µs", False, 8, "added")
     small = Figure("UPDATE, CPU added in a log of %.3g million" % (log_size(SMALL) / 1e6), "µs", False, kind="added")
-    sealing, one, other = [], [], []
+    one, other = [], []
     names = ["untagged", SMALL, "provenance"]
-    for r in range(rounds):
-        for name in order(names, r):
-            got = pgbench(name, "update", seconds, rows, False)
-            if name != "untagged":
-                seal(name)
-            if name == SMALL:
-                small.add("provenance", r, got[1])
-                continue
-            tps.add(name, r, got[0])
-            cpu.add(name, r, got[1])
-            if name == "untagged":
-                small.add(name, r, got[1])
-        one.append(checkpoints("provenance"))
-        other.append(checkpoints(SMALL))
-        psql("provenance", UPDATE_ALL % rows)
-        took = seal()
-        if took and took[1] > 0:
-            sealing.append(took)
-        for name in names:
-            psql(name, "VACUUM crm.contact")
-            if name != "untagged":
-                psql(name, "VACUUM provenance.head")
+    psql("postgres", "CHECKPOINT")
+    try:
+        for r in range(rounds):
+            say("round %d: writer" % (r + 1))
+            for name in order(names, r):
+                got = pgbench(name, "update", seconds, rows, False)
+                if name != "untagged":
+                    seal(name)
+                if name == SMALL:
+                    small.add("provenance", r, got[1])
+                    continue
+                tps.add(name, r, got[0])
+                cpu.add(name, r, got[1])
+                if name == "untagged":
+                    small.add(name, r, got[1])
+            one.append(checkpoints("provenance"))
+            other.append(checkpoints(SMALL))
+            for name in names:
+                psql(name, "VACUUM crm.contact")
+                if name != "untagged":
+                    psql(name, "VACUUM provenance.head")
+    finally:
+        for figure in (tps, cpu, small):
+            report.add(figure)
+        mine, theirs = cpu.rounds["provenance"], small.rounds["provenance"]
+        report.value("writer's whole cost per change%s, by that in the small log" % at,
+                     [mine[r] / theirs[r] for r in mine if r in theirs], "times", "CPU of the backend", 1.1, False)
+        mine, theirs = cpu.by_round("provenance"), small.by_round("provenance")
+        report.value("what recording adds to it%s, by that in the small log" % at,
+                     [mine[r] / theirs[r] for r in mine if theirs.get(r, 0) > 0], "times",
+                     "CPU of the backend less that of untagged", 1.1, False)
+        report.value("checkpoint over one entry%s" % at, one, "ms")
+        report.value("checkpoint over one entry%s, by that in the small log" % at, [a / b for a, b in zip(one, other)],
+                     "times", "", 1.1, False)
+
+
+def sealing(report, at, rows, rounds):
+    found = []
+    try:
+        for r in range(rounds):
+            say("round %d: sealing" % (r + 1))
+            found.append(sealing_of("provenance", UPDATE_ALL % rows))
+            psql("provenance", "VACUUM crm.contact; VACUUM provenance.head")
+    finally:
+        ledger.sealing(report, found, "{:,}".format(rows), None, at)
+
+
+def stage(report, rows, seconds, rounds):
+    """Figures at this size."""
+    at = " at %.3g million entries" % (log_size() / 1e6)
+    say("measuring" + at)
     report.section("The log%s" % at)
-    for figure in (tps, cpu, small):
-        report.add(figure)
-    report.value("writer's whole cost per change%s, by that in the small log" % at,
-                 [cpu.rounds["provenance"][r] / value for r, value in sorted(small.rounds["provenance"].items())], "times",
-                 "CPU of the backend", 1.1, False)
-    report.value("checkpoint over one entry%s" % at, one, "ms")
-    report.value("checkpoint over one entry%s, by that in the small log" % at, [a / b for a, b in zip(one, other)],
-                 "times", "", 1.1, False)
-    ledger.sealing(report, sealing, rows, "{:,}".format(rows), None)
+    with report.attempt("writer" + at):
+        writer(report, at, rows, seconds, rounds)
+    with report.attempt("sealing" + at):
+        sealing(report, at, rows, rounds)
     ledger.history(report, at=at, name="provenance")
     ledger.proving(report, rounds, at=at, name="provenance")
     ledger.verifying(report, 1, at=at, name="provenance")
@@ -126,19 +167,29 @@ def stage(report, rows, seconds, rounds):
 
 def measure(report, rows, seconds, rounds):
     scale = float(os.environ.get("BENCH_SCALE") or 1)
-    stages = [float(s) for s in (os.environ.get("BENCH_STAGES") or "1 10 50").split()]
+    stages = sorted(float(s) for s in (os.environ.get("BENCH_STAGES") or "1 10 50").split())
     psql("provenance", "CREATE TABLE crm.many (id bigint PRIMARY KEY, amount int NOT NULL); "
                        "SELECT provenance.tag('crm.many')")
-    create_small(rows)
-    grow(stages[0] * 1e6 * scale, rows, SMALL)
+    for millions in list(stages):
+        lacking = missing(millions * 1e6 * scale)
+        if lacking:
+            report.leave_out("a log of %g million entries: %s" % (millions, lacking))
+            stages.remove(millions)
+    if not stages:
+        return
+    create_small(stages[0] * 1e6 * scale, rows)
     todo = list(KEYS)
     for millions in stages:
+        lacking = missing(millions * 1e6 * scale)
+        if lacking:
+            report.leave_out("a log of %g million entries: %s" % (millions, lacking))
+            continue
         report.section("Sealing with many heads")
         while todo and (todo[0][0] <= millions or millions == stages[-1]):
             _, n, bar = todo.pop(0)
-            try:
+            with report.attempt("sealing with %d million keys" % n):
                 keys(report, n, bar, rounds, scale)
-            except Failed as e:
-                report.leave_out("%d million keys: %s" % (n, e))
-        grow(millions * 1e6 * scale, rows)
-        stage(report, rows, seconds, rounds)
+        with report.attempt("growing to %g million entries" % millions):
+            grow(millions * 1e6 * scale, rows)
+        with report.attempt("measuring at %g million entries" % millions):
+            stage(report, rows, seconds, rounds)

@@ -7,9 +7,17 @@ the rounds:
   ratio   its value by untagged's in the same round
   added   its value less untagged's in the same round
   given   its value as it is
+
+What has been measured so far is in two CSV files all the time, so that no hour
+of work is lost with the process.
 """
+import contextlib
 import csv
+import sys
+import traceback
 from statistics import median
+
+from server import Failed
 
 CANDIDATES = ["untagged", "provenance", "floor", "jsonb", "chain", "tablelog", "periods"]
 TITLES = {"untagged": "untagged", "provenance": "provenance", "floor": "floor", "jsonb": "jsonb trigger",
@@ -45,17 +53,28 @@ class Figure:
     def add(self, candidate, round_, value):
         self.rounds[candidate][round_] = value
 
-    def values(self, candidate, base="untagged"):
+    def by_round(self, candidate, base="untagged"):
         """What is printed of a candidate, of each round."""
         mine, theirs = self.rounds[candidate], self.rounds[base]
         if self.kind == "given":
-            return [mine[r] for r in sorted(mine)]
+            return {r: mine[r] for r in sorted(mine)}
         if self.kind == "added":
-            return [mine[r] - theirs[r] for r in sorted(mine) if r in theirs]
-        return [mine[r] / theirs[r] for r in sorted(mine) if theirs.get(r)]
+            return {r: mine[r] - theirs[r] for r in sorted(mine) if r in theirs}
+        return {r: mine[r] / theirs[r] for r in sorted(mine) if theirs.get(r)}
 
-    def show(self, value):
+    def values(self, candidate, base="untagged"):
+        return list(self.by_round(candidate, base).values())
+
+    def show(self, value, exact=False):
+        if exact:
+            return {"ratio": "%.3f", "added": "%+.3f", "given": "%.5g"}[self.kind] % value
         return {"ratio": "%.2f" % value, "added": "%+.1f" % value, "given": amount(value)}[self.kind]
+
+    def hidden(self):
+        """Would rounding hide on which side of the bar it is?"""
+        values = self.values("provenance")
+        return (self.bar is not None and bool(values) and median(values) != self.bar
+                and self.show(median(values)) == self.show(self.bar))
 
     def cell(self, candidate):
         if candidate == "untagged" and self.kind != "given":
@@ -66,7 +85,8 @@ class Figure:
             return NONE
         if candidate != "provenance":
             return self.show(median(values))
-        text = spread(values, self.show)
+        exact = candidate == "provenance" and self.hidden()
+        text = spread(values, lambda value: self.show(value, exact))
         if self.kind == "given" and self.unit:
             text += " " + self.unit
         head, space, tail = text.partition(" (")
@@ -78,6 +98,19 @@ class Figure:
         if self.bar is None or not values:
             return None
         return median(values) >= self.bar if self.more else median(values) <= self.bar
+
+    def beside_floor(self):
+        """What of it is the floor's already, and the factor that remains; of what both have."""
+        values, factor = self.values("floor"), None
+        if not values:
+            return ""
+        floor = median(values)
+        if self.kind == "ratio":
+            factors = self.values("provenance", "floor")
+            factor = median(factors) if factors else None
+        elif floor > 0:
+            factor = median(self.values("provenance")) / floor
+        return "; floor %s%s" % (self.show(floor), "" if factor is None else ", provenance / floor %.2f" % factor)
 
     def remark(self):
         remarks = []
@@ -105,18 +138,33 @@ class Figure:
 class Report:
     """Sections of figures, in the order in which they were measured."""
 
-    def __init__(self):
+    def __init__(self, path):
+        """path: of the CSV file of all rounds; the table goes beside it."""
+        self.rounds_path, self.table_path = path, path.replace(".csv", "") + "-table.csv"
         self.sections = []
         self.left_out = []          # sentences
 
     def section(self, title):
         self.sections.append((title, []))
+        self.write()
 
     def add(self, figure):
         if any(figure.rounds.values()):
             self.sections[-1][1].append(figure)
+            self.write()
         elif figure.bar is not None:
-            self.left_out.append("%s: no figure." % figure.name)
+            self.leave_out("%s: no figure." % figure.name)
+
+    @contextlib.contextmanager
+    def attempt(self, what):
+        """What fails within is said to be left out, and the rest goes on."""
+        try:
+            yield
+        except Failed as e:
+            self.leave_out("%s: %s" % (what, e))
+        except Exception as e:
+            traceback.print_exc(file=sys.stderr)
+            self.leave_out("%s: %s: %s" % (what, type(e).__name__, e))
 
     def value(self, name, values, unit, note="", bar=None, more=True):
         """What only the ledger has: one value, or several to take the median of."""
@@ -144,13 +192,18 @@ class Report:
         barred = [f for _, f in self.figures() if f.bar is not None]
         print("\n%d bars: %d met, %d not met%s" % (
             len(barred), sum(f.met() is True for f in barred), sum(f.met() is False for f in barred),
-            "".join("\n- NOT met: %s: %s, bar %s" % (f.name, f.cell("provenance").replace("**", ""), f.bar_text())
+            "".join("\n- NOT met: %s: %s, bar %s%s" % (f.name, f.cell("provenance").replace("**", ""), f.bar_text(),
+                                                      f.beside_floor())
                     for f in barred if f.met() is False)))
         for sentence in self.left_out:
             print("\nLeft out: %s" % sentence)
 
-    def write_rounds(self, path):
-        with open(path, "w", newline="") as f:
+    def write(self):
+        self.write_rounds()
+        self.write_table()
+
+    def write_rounds(self):
+        with open(self.rounds_path, "w", newline="") as f:
             out = csv.writer(f)
             out.writerow(["section", "figure", "unit", "candidate", "round", "value"])
             for title, figure in self.figures():
@@ -160,8 +213,8 @@ class Report:
                 for round_, value in enumerate(figure.sealed_after):
                     out.writerow([title, figure.name + ": sealed after", "s", "provenance", round_, value])
 
-    def write_table(self, path):
-        with open(path, "w", newline="") as f:
+    def write_table(self):
+        with open(self.table_path, "w", newline="") as f:
             out = csv.writer(f)
             out.writerow(["section", "what", "unit of untagged", "kind", "untagged", "candidate", "median", "least",
                           "greatest", "rounds", "sealed after", "bar", "met"])

@@ -72,8 +72,8 @@ def run_file(database, name, variables=None):
         psql(database, f.read(), variables)
 
 
-def timed_with_output(database, sql, before=""):
-    """What timed() says, and what was printed."""
+def timed_with_output(database, sql, before="", after=""):
+    """What timed() says, and what was printed. after: what the same session does when it is measured."""
     script = before + r"""
 SELECT pg_backend_pid() AS bench_pid \gset
 \setenv BENCH_PID :bench_pid
@@ -83,7 +83,7 @@ SELECT pg_backend_pid() AS bench_pid \gset
 \timing off
 \set cpu1 `cut -d' ' -f1 /proc/$BENCH_PID/schedstat 2>/dev/null || echo 0`
 \echo BENCH_CPU :cpu0 :cpu1
-"""
+""" + after
     out = psql(database, script)
     times = [float(t) / 1000 for t in re.findall(r"^Time: ([0-9.]+) ms", out, re.M)]
     cpu = re.search(r"^BENCH_CPU (\d+) (\d+)", out, re.M)
