@@ -67,7 +67,7 @@ class Figure:
 
     def show(self, value, exact=False):
         if exact:
-            return {"ratio": "%.3f", "added": "%+.3f", "given": "%.5g"}[self.kind] % value
+            return {"ratio": "%.3f", "added": "%+.3f", "given": "%.7g"}[self.kind] % value
         return {"ratio": "%.2f" % value, "added": "%+.1f" % value, "given": amount(value)}[self.kind]
 
     def hidden(self):
