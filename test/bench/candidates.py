@@ -8,7 +8,7 @@ import os
 import time
 
 from report import CANDIDATES
-from server import HERE, Failed, children_cpu, number, psql, query, run_file, say, timed
+from server import HERE, Failed, await_end, children, children_cpu, number, psql, query, run_file, say, timed
 
 # Tables that are vacuumed between rounds.
 recorded = []
@@ -56,8 +56,9 @@ def record(candidates, table, like=None):
 def seal(database="provenance"):
     """Everything sealed, so that its work does not fall into what is measured next."""
     try:
+        before = children()
         psql(database, "SELECT provenance.seal()")
-        time.sleep(0.1)         # for the request's worker to be reaped: its CPU is nobody else's
+        await_end(before)       # or the CPU of the request's worker would be counted with what comes next
     except Failed as e:
         say("seal: %s" % e)
 
@@ -84,9 +85,9 @@ def sealing_of(database, script):
                                "WHERE datname = '%s' AND backend_type = 'client backend'" % database) > 1:
             time.sleep(0.02)
         time.sleep(0.1)
-        cpu = children_cpu()
+        there, cpu = children(), children_cpu()
         seconds = timed(database, "SELECT provenance.seal();")[0]
-        time.sleep(0.1)         # for the request's worker to be reaped
+        await_end(there)
         cpu = children_cpu() - cpu
         return log_size(database) - before, seconds, cpu
     finally:

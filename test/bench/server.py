@@ -152,13 +152,40 @@ def lsn():
     return int(number("postgres", "SELECT pg_current_wal_insert_lsn() - '0/0'::pg_lsn"))
 
 
+def postmaster():
+    with open(os.path.join(os.environ["BENCH_DATA"], "postmaster.pid")) as f:
+        return f.readline().strip()
+
+
+def stat(pid):
+    """What the kernel says of a process after its name: state, parent, ..."""
+    with open("/proc/%s/stat" % pid) as f:
+        return f.read().rpartition(")")[2].split()
+
+
 def children_cpu():
     """CPU seconds of the server's processes that have ended."""
-    with open(os.path.join(os.environ["BENCH_DATA"], "postmaster.pid")) as f:
-        pid = f.readline().strip()
-    with open("/proc/%s/stat" % pid) as f:
-        fields = f.read().rpartition(")")[2].split()
+    fields = stat(postmaster())
     return (int(fields[13]) + int(fields[14])) / TICK
+
+
+def children():
+    """The server's processes, those included that have ended and are not counted by children_cpu() yet."""
+    parent, found = postmaster(), set()
+    for pid in os.listdir("/proc"):
+        try:
+            if pid.isdigit() and stat(pid)[1] == parent:
+                found.add(pid)
+        except OSError:         # it has just gone
+            pass
+    return found
+
+
+def await_end(before):
+    """Until those that came since then have ended; one that stays is not waited for long."""
+    give_up = time.monotonic() + 1
+    while children() - before and time.monotonic() < give_up:
+        time.sleep(0.01)
 
 
 def process_cpu(pid):
@@ -175,7 +202,7 @@ def pgbench(database, script, seconds, rows, durable, clients=4, each=None, buil
     env = dict(os.environ, PGOPTIONS="-c synchronous_commit=%s" % ("on" if durable else "off"))
     length = ["-T", str(seconds)] if each is None else ["-t", str(each)]
     what = ["-b", script] if builtin else ["-D", "rows=%d" % rows, "-f", os.path.join(HERE, "load", script + ".pgbench")]
-    cpu = children_cpu()
+    before, cpu = children(), children_cpu()
     done = subprocess.run(["pgbench", "-n", "-M", "prepared", "-c", str(clients), "-j", str(min(2, clients))]
                           + length + what + [database],
                           text=True, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
@@ -184,7 +211,7 @@ def pgbench(database, script, seconds, rows, durable, clients=4, each=None, buil
     if done.returncode != 0 or not tps or int(count.group(1)) == 0:
         lines = done.stderr.splitlines() or ["pgbench failed"]
         raise Failed(next((line for line in lines if "ERROR" in line), lines[-1]))
-    time.sleep(0.1)             # for the last backend to be reaped
+    await_end(before)
     n = int(count.group(1))
     return float(tps.group(1)), (children_cpu() - cpu) / n * 1e6, n
 
