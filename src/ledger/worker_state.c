@@ -20,18 +20,23 @@
 #include "access/xlog.h"
 #include "fmgr.h"
 #include "miscadmin.h"
+#include "storage/latch.h"
 #include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
+#include "utils/wait_event.h"
 
 #include "ledger/seal.h"
+#include "ledger/settings.h"
 #include "ledger/worker.h"
 
 PG_FUNCTION_INFO_V1(provenance_start_worker);
 PG_FUNCTION_INFO_V1(provenance_stop_worker);
 PG_FUNCTION_INFO_V1(provenance_signer);
+
+#define NAP_MS 50
 
 typedef struct Change
 {
@@ -191,6 +196,38 @@ prov_signer_settled(void)
 	(void) change_row(&change);
 }
 
+/*
+ * After a stop_worker() that is committed, the workers leave within a second or
+ * so. One that is still there keeps its settings and its library, and may not
+ * have seen yet that it was to go; one that is started beside it would leave for
+ * it. So the start waits.
+ */
+static void
+await_leaving(void)
+{
+	HeapTuple	tup = prov_fetch1(PROV_WORKER_STATE, Int32GetDatum(1), NULL);
+	int64		until = prov_wait_timeout;
+	bool		isnull;
+
+	/* what this very transaction has changed, they cannot see */
+	if (tup == NULL || TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetXmin(tup->t_data)) ||
+		DatumGetBool(heap_getattr(tup, A_WS_WANTED, prov_tupdesc(PROV_WORKER_STATE), &isnull)) || isnull)
+		return;
+	for (; prov_standing_worker_runs() || prov_scrubber_runs(); until -= NAP_MS)
+	{
+		if (until <= 0)
+		{
+			ereport(WARNING,
+					(errmsg("the worker that was to stop is still running"),
+					 errhint("Call stop_worker(), wait until worker_pid in provenance.status is NULL, and call start_worker().")));
+			return;
+		}
+		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, NAP_MS, PG_WAIT_EXTENSION);
+		ResetLatch(MyLatch);
+		CHECK_FOR_INTERRUPTS();
+	}
+}
+
 static void
 set_wanted(bool wanted, const char *what)
 {
@@ -201,6 +238,8 @@ set_wanted(bool wanted, const char *what)
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("permission denied to start or stop the worker")));
 	PreventCommandDuringRecovery(what);
+	if (wanted)
+		await_leaving();
 	LockRelationOid(prov_relid(PROV_WORKER_STATE), ShareRowExclusiveLock);
 	if (prov_identity(false) != NULL)
 		(void) change_row(&change);

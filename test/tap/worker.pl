@@ -87,6 +87,19 @@ is(psql(q{BEGIN; INSERT INTO t SELECT n, 'x' FROM generate_series(1000, 101050) 
 psql('SELECT provenance.start_worker()');
 ok(await($standing, '1'), 'start_worker() starts it');
 
+# one after the other: another process, with the settings and the library of now
+my $old = psql('SELECT provenance.worker_pid()');
+psql('SELECT provenance.stop_worker(); SELECT provenance.start_worker()');
+ok(await("SELECT provenance.worker_pid() <> $old", 't'), 'start_worker() right after stop_worker() starts another one');
+$old = psql('SELECT provenance.worker_pid()');
+is(psql(q{SET statement_timeout = '20 s'; BEGIN; SELECT provenance.stop_worker(); SELECT provenance.start_worker(); COMMIT; SELECT provenance.worker_pid()}) =~ s/\s//gr,
+	$old, 'in one transaction they are nothing, and wait for nothing');
+kill 'STOP', $old;
+like(($node->psql('postgres', q{SELECT provenance.stop_worker(); SET provenance.wait_timeout = '500 ms'; SELECT provenance.start_worker()}))[2],
+	qr/WARNING:  the worker that was to stop is still running/, 'start_worker() says that it did not wait any longer');
+kill 'CONT', $old;
+ok(await($standing, '1'), 'and a worker there is');
+
 # a crash of the worker takes the server's other processes along; then on
 my $pid = psql('SELECT provenance.worker_pid()');
 crash($pid);
