@@ -22,6 +22,7 @@ same(const pv_fingerprint_key *k, const void *a, size_t alen, const void *b, siz
 	return memcmp(x, y, sizeof x) == 0;
 }
 
+#ifdef __SIZEOF_INT128__
 /* By the definition, a word at a time, with nothing but additions: the first half. */
 static uint64_t
 times(uint64_t a, uint64_t b)
@@ -54,6 +55,7 @@ slowly(uint64_t point, const uint8_t *data, size_t len)
 	}
 	return sum;
 }
+#endif
 
 int
 main(void)
