@@ -25,7 +25,7 @@ UPDATE_ALL = "UPDATE crm.contact SET score = score %% 1000 + 1 WHERE id <= %d"
 
 # Bytes of disk: of a new entry with its images in WAL and heads; of an entry in
 # the temporary files of verify(); of WAL at most, with max_wal_size at 8 GB.
-ENTRY, TEMPORARY, WAL = 750, 112, 10e9
+ENTRY, TEMPORARY, WAL = 550, 112, 10e9
 
 
 def missing(target):
