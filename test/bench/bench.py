@@ -38,7 +38,7 @@ def estimates(n):
         "clients": ROUNDS * 12 * few * (max(1, SECONDS // 2) + 1),
         "txn": ROUNDS * (2 * n * run + 10 * many),
         "bulk": ROUNDS * n * (19 * many + 1),
-        "wal": ROUNDS * (2 * n * 2.5 * many + 10 * many),
+        "wal": ROUNDS * (2 * n * 1.2 * many + 6 * many),
         "ledger": (15 + ROUNDS * 16) * many + ROUNDS * (max(SECONDS, 5) + 7),
         "tag": ROUNDS * 9 * many,
         "shapes": n * 8 * many + ROUNDS * ((3 * n + 3 * some) * run + 10 * many),
