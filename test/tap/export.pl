@@ -164,6 +164,9 @@ like($in_order, qr/^70401\|/, 'all entries');
 $node->safe_psql('acme', q{SET session_replication_role = replica;
 	WITH moved AS (DELETE FROM provenance.entry RETURNING *) INSERT INTO provenance.entry SELECT * FROM moved ORDER BY md5(seq::text)});
 is($node->safe_psql('acme', $everything), $in_order, 'the same in any order');
+$node->safe_psql('acme', q{SET session_replication_role = replica;
+	WITH moved AS (DELETE FROM provenance.leaf_run WHERE first_leaf > 30000 RETURNING *) INSERT INTO provenance.leaf_run SELECT * FROM moved ORDER BY md5(first_leaf::text)});
+is($node->safe_psql('acme', $everything), $in_order, 'and of the runs of the log');
 my (undef, undef, $gone) = $node->psql('acme', qq{\\set VERBOSITY verbose
 	BEGIN;
 	SET LOCAL session_replication_role = replica;
