@@ -18,7 +18,9 @@
  * identity belongs to exactly one row, whether it has a head yet or not. Rows
  * that become too large are parted; none is ever joined with another. No head
  * is ever taken out, so that each row but the first has one of its own
- * from_row_id: where it has not, heads are not where they are looked for.
+ * from_row_id: where it has not, heads are not where they are looked for. A
+ * head that stands there twice stops the sealer when the row that it is of
+ * changes; verification finds it before.
  *
  * One row for each head cost a tuple header, a line pointer and an index entry
  * each, and one update, with its lock, its visibility check and its WAL record,
@@ -72,7 +74,8 @@ prov_head_block(Datum value, bool isnull, const uint8 **heads)
 	v = PG_DETOAST_DATUM_PACKED(value);
 	len = VARSIZE_ANY_EXHDR(v);
 	*heads = (const uint8 *) VARDATA_ANY(v);
-	return len % PROV_HEAD_LEN == 0 ? (int) (len / PROV_HEAD_LEN) : -1;
+	/* many more than are ever written are not worth looking at */
+	return len % PROV_HEAD_LEN == 0 && len / PROV_HEAD_LEN <= PROV_BLOCK_HEADS_READ ? (int) (len / PROV_HEAD_LEN) : -1;
 }
 
 static int
@@ -112,9 +115,10 @@ compare_heads(const void *a, const void *b)
 uint8 *
 prov_heads_sorted(const uint8 *heads, int n)
 {
-	uint8	   *sorted = palloc_extended((Size) n * PROV_HEAD_LEN + 1, MCXT_ALLOC_HUGE);
+	uint8	   *sorted = palloc((Size) n * PROV_HEAD_LEN + 1);
 
-	memcpy(sorted, heads, (Size) n * PROV_HEAD_LEN);
+	if (n > 0)
+		memcpy(sorted, heads, (Size) n * PROV_HEAD_LEN);
 	qsort(sorted, n, PROV_HEAD_LEN, compare_heads);
 	return sorted;
 }

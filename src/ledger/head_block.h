@@ -27,6 +27,7 @@ typedef struct ProvHead
  */
 #define PROV_BLOCK_HEADS_MAX 12
 #define PROV_BLOCK_HEADS_NEW 8	/* of a block made when others are full */
+#define PROV_BLOCK_HEADS_READ (2 * PROV_BLOCK_HEADS_MAX)	/* a block with more is malformed */
 
 static inline const uint8 *
 prov_head_at(const uint8 *heads, int i)
@@ -40,7 +41,7 @@ extern void prov_head_encode(const uint8 row_id[PV_ROW_ID_LEN], const ProvHead *
 extern bool prov_head_decode(const uint8 *at, ProvHead *out);
 
 /*
- * The heads of a row of the table: how many, -1 if it is malformed. *heads
+ * The heads of a row of the table: how many (0 to PROV_BLOCK_HEADS_READ), -1 if it is malformed. *heads
  * points into the value, or into a palloc'd copy of one that somebody else
  * has had compressed.
  */

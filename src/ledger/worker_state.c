@@ -219,7 +219,7 @@ await_leaving(void)
 		{
 			ereport(WARNING,
 					(errmsg("the worker that was to stop is still running"),
-					 errhint("Call stop_worker(), wait until worker_pid in provenance.status is NULL, and call start_worker().")));
+					 errhint("Call stop_worker(), wait until the processes of provenance are gone from pg_stat_activity for this database, and call start_worker().")));
 			return;
 		}
 		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, NAP_MS, PG_WAIT_EXTENSION);

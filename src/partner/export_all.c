@@ -296,8 +296,8 @@ export_all_next(ExportAll *a, ExportLeaf *leaf)
 	{
 		if (!is_ours(a, ref))
 		{
-			/* named by an entry of this one */
-			if (is_named(a, ref->leaf))
+			/* named by an entry of this one, or filed elsewhere than its entry */
+			if (is_named(a, ref->leaf) || is_it(&a->seen[ref->seq % SEEN], ref))
 				prove_log_damaged(ref->leaf);
 			continue;
 		}

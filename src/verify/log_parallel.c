@@ -20,6 +20,8 @@
 #include "postgres.h"
 
 #include "miscadmin.h"
+#include "pgstat.h"
+#include "storage/latch.h"
 #include "utils/memutils.h"
 
 #include "types/types.h"
@@ -108,7 +110,8 @@ wait_for_ring(Participant *p)
 		if (pg_atomic_read_u32(&p->work->failed) != 0 || pg_atomic_read_u32(&p->work->broken) != 0)
 			return false;
 		CHECK_FOR_INTERRUPTS();
-		pg_usleep(50);
+		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, 1, PG_WAIT_EXTENSION);
+		ResetLatch(MyLatch);
 	}
 	pg_read_barrier();
 	return true;

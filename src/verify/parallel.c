@@ -20,6 +20,7 @@
  */
 #include "postgres.h"
 
+#include "access/table.h"
 #include "access/htup_details.h"
 #include "access/parallel.h"
 #include "access/xact.h"
@@ -214,13 +215,14 @@ static void
 look_at_entries(void *arg)
 {
 	BeginTask  *task = arg;
-	Relation	rel = RelationIdGetRelation(prov_relid(PROV_ENTRY));
+	/* the lock is kept: participants read parts, which must be parts of one table */
+	Relation	rel = table_open(prov_relid(PROV_ENTRY), AccessShareLock);
 	ProvLeafRef ref;
 	ProvScan	scan;
 	HeapTuple	tup;
 
 	task->nblocks = RelationGetNumberOfBlocks(rel);
-	RelationClose(rel);
+	table_close(rel, NoLock);
 	task->complete = prov_log_leaf(task->v->log, task->v->log_size - 1, &ref);
 	if (task->complete)
 		task->seq = Max(task->seq, ref.seq);

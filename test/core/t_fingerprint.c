@@ -50,7 +50,11 @@ slowly(uint64_t point, const uint8_t *data, size_t len)
 		uint64_t	word = 0;
 
 		for (size_t i = 0; i < 7; i++)
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+			word |= (uint64_t) (at + i < len ? data[at + i] : 0) << 8 * (6 - i);
+#else
 			word |= (uint64_t) (at + i < len ? data[at + i] : 0) << 8 * i;
+#endif
 		sum = times((sum + word) % prime, point);
 	}
 	return sum;

@@ -157,6 +157,14 @@ is(round_trip('latin', 'text', q{'public."Kündigung"', recipient => 'Zürich'},
 is($node->safe_psql('latin', q{SET client_encoding = 'UTF8'; SELECT recipient, table_name, columns, subjects FROM provenance.disclosures}),
 	'Zürich|Kündigung|{id,straße}|2', 'LATIN1: the record');
 
+# Leaves that are filed under another table, beside their entries.
+my (undef, undef, $misfiled) = $node->psql('acme', q{\set VERBOSITY verbose
+	BEGIN;
+	SET LOCAL session_replication_role = replica;
+	UPDATE provenance.leaf_run SET map = substr(map, 1, length(map) - 1) || '\x0402' WHERE get_byte(map, length(map) - 1) = 0;
+	SELECT count(*) FROM provenance.export_bundle('contact') WHERE kind = 'entry'});
+like($misfiled, qr/XX001: the stored log is damaged at leaf \d+/, 'leaves that are filed under another table');
+
 # The order in which the entries lie is of no matter: more of them than an export remembers, no two beside each other.
 my $everything = q{SELECT count(*), md5(string_agg(content, E'\n' ORDER BY line)) FROM provenance.export_bundle('contact') WHERE kind = 'entry'};
 my $in_order = $node->safe_psql('acme', $everything);

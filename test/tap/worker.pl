@@ -94,6 +94,8 @@ ok(await("SELECT provenance.worker_pid() <> $old", 't'), 'start_worker() right a
 $old = psql('SELECT provenance.worker_pid()');
 is(psql(q{SET statement_timeout = '20 s'; BEGIN; SELECT provenance.stop_worker(); SELECT provenance.start_worker(); COMMIT; SELECT provenance.worker_pid()}) =~ s/\s//gr,
 	$old, 'in one transaction they are nothing, and wait for nothing');
+# not while it holds a lock
+ok(await("SELECT count(*) FROM pg_stat_activity WHERE pid = $old AND state = 'idle'", '1'), 'it is between two turns');
 kill 'STOP', $old;
 like(($node->psql('postgres', q{SELECT provenance.stop_worker(); SET provenance.wait_timeout = '500 ms'; SELECT provenance.start_worker()}))[2],
 	qr/WARNING:  the worker that was to stop is still running/, 'start_worker() says that it did not wait any longer');
