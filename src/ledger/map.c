@@ -4,11 +4,11 @@
  *	  The packed maps of leaf_run and seq_block.
  *
  * Both say, in a few bytes per leaf, which entry stands where. leaf_run maps a
- * leaf to its entry, predecessor and table, seq_block a seq to its leaf. A leaf's seq
- * and transaction are near those of the leaf before, so differences are kept
- * (zigzag, as they may be negative), in varints of base 128; what is nearly
- * always the same (the next seq; rows changed again in the same order; the table) is a
- * bit in the first byte. log.h has the format.
+ * leaf to its entry, predecessor and table, seq_block a seq to its leaf. A
+ * leaf's seq and transaction are near those of the leaf before, so differences
+ * are kept (zigzag, as they may be negative), in varints of base 128; what is
+ * nearly always the same (the next seq; rows changed again in the same order;
+ * the table) is a bit in the first byte. log.h has the format.
  *
  * Decoding trusts nothing: lengths and range are checked, and that this is how
  * the content would have been encoded. A map that breaks a rule is refused as

@@ -6,9 +6,10 @@
  * time, but checkpoints have one: what a checkpoint covers was captured before it
  * was signed. So the reading begins at the newest one signed CLOCK_MARGIN before
  * the time asked for. Nothing bounds it at the other end: a transaction may have
- * taken long. The cost is that of reading the log from there on, and of looking up the
- * table's entries; the memory that of one row (the result goes to a tuplestore, which spills) and
- * of a note for each row of the table with an unsealed change.
+ * taken long. The cost is that of reading the log from there on, and of looking
+ * up the table's entries; the memory that of one row (the result goes to a
+ * tuplestore, which spills) and of a note for each row of the table with an
+ * unsealed change.
  *
  * The order is the log's, not that of time: a transaction's entries stand
  * together, at the place of its last one.

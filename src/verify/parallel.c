@@ -20,9 +20,9 @@
  */
 #include "postgres.h"
 
-#include "access/table.h"
 #include "access/htup_details.h"
 #include "access/parallel.h"
+#include "access/table.h"
 #include "access/xact.h"
 #include "miscadmin.h"
 #include "optimizer/paths.h"
