@@ -35,7 +35,7 @@ def estimates(n):
     return {
         "prepare": n * 6 * many + 3,
         "single": n * run + ROUNDS * ((4 * n + 2 * some + 2 * few) * run + 10 * many),
-        "clients": ROUNDS * 12 * few * (max(1, SECONDS // 2) + 1),
+        "clients": ROUNDS * 4 * few * (2 * max(1, SECONDS // 2) + max(1, SECONDS * 3 // 2) + 3),
         "txn": ROUNDS * (2 * n * run + 10 * many),
         "bulk": ROUNDS * n * (19 * many + 1),
         "wal": ROUNDS * (2 * n * 1.2 * many + 6 * many),

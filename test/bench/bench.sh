@@ -17,8 +17,8 @@
 #                     shapes tpcb replay (all) bundle; of bench-long: growth
 #                     bundle (both)
 #   BENCH_ROUNDS      interleaved rounds (5)
-#   BENCH_SECONDS     length of one pgbench run (2; bench-long: 10); with 1, 16
-#                     and 64 clients half of it
+#   BENCH_SECONDS     length of one pgbench run (2; bench-long: 10); with 1 and
+#                     16 clients half of it, with 64 half as much again
 #   BENCH_ROWS        rows of the CRM table and of bulk statements (200000)
 #   BENCH_MINUTES     a group that would not end within that time is left out,
 #                     and said so (57; bench-long: a day)
