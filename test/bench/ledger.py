@@ -232,11 +232,12 @@ def history(report, name="reading", at=""):
 
 @guarded
 def proving(report, rounds, name="reading", at=""):
-    """Of entries at random, each statement planned anew; and many in one statement."""
+    """Of entries at random, each statement planned anew; and many in one statement. After a checkpoint, so that no
+    page that was written before has to leave first."""
     size = log_size(name)
     psql(name, "CREATE TABLE IF NOT EXISTS crm.asked (seq bigint); TRUNCATE crm.asked; "
                "INSERT INTO crm.asked SELECT seq FROM provenance.entry TABLESAMPLE BERNOULLI (%f) LIMIT 200000; "
-               "ANALYZE crm.asked" % min(100, 200000 / size * 110))
+               "ANALYZE crm.asked; CHECKPOINT" % min(100, 200000 / size * 110))
     times = server_times(name, "SELECT 'SELECT provenance.prove(' || seq || ')' FROM "
                                "(SELECT seq FROM crm.asked ORDER BY random() LIMIT 1020) a")
     bar, remark = ten_million(size, 0.3)
