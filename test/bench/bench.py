@@ -45,7 +45,7 @@ def estimates(n):
         "tpcb": n * 8 * many + ROUNDS * (2 * n * run + 8 * many),
         "replay": n + ROUNDS * n * 2.6,
         "bundle": (100 + min(ROUNDS, 2 if LONG else 3) * 50) * BUNDLE_ROWS / 200000,
-        "growth": 2.0 * 3600,
+        "growth": 1.2 * 3600,
     }
 
 
