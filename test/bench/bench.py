@@ -39,7 +39,7 @@ def estimates(n):
         "txn": ROUNDS * (2 * n * run + 10 * many),
         "bulk": ROUNDS * n * (19 * many + 1),
         "wal": ROUNDS * (2 * n * 1.2 * many + 6 * many),
-        "ledger": (15 + ROUNDS * 16) * many + ROUNDS * (max(SECONDS, 5) + 7),
+        "ledger": (40 + ROUNDS * 35) * many + ROUNDS * (max(SECONDS, 5) + 7),
         "tag": ROUNDS * 9 * many,
         "shapes": n * 8 * many + ROUNDS * ((3 * n + 3 * some) * run + 10 * many),
         "tpcb": n * 8 * many + ROUNDS * (2 * n * run + 8 * many),
@@ -90,10 +90,14 @@ def run_all(report, started):
         ledger.sealing_keys(report, ROUNDS, ROWS)
         ledger.lag(report, ROUNDS, ROWS, SECONDS)
         ledger.storage(report)
-        ledger.database(ROWS)
-        ledger.verifying(report, ROUNDS)
+        ledger.freezing(report, ROUNDS, ROWS)
+        spread = ledger.database(ROWS)
+        ledger.verifying(report, ROUNDS, at=" of a log written in bulk", bars=True)
         ledger.proving(report, ROUNDS)
-        ledger.history(report)
+        ledger.history(report, spread=spread)
+        with report.attempt("a log of single-row transactions"):
+            ledger.singles(ROWS)
+            ledger.verifying(report, ROUNDS, name="singles", at=" of a log of single-row transactions")
 
     def tag_group():
         report.section("Tagging")

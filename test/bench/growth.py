@@ -2,11 +2,13 @@
 
 One log, grown by bulk statements to each of the sizes. At each of them: what an
 UPDATE costs its writer and what one more checkpoint costs, in rounds interleaved
-with untagged and with another log that stays small; sealing, proofs, history,
-verification. On the way the log gets a table of 2 million rows, later of 20
+with untagged and with a small log; sealing, proofs, history, verification. The
+small log begins with the first of the sizes and grows by what is measured in it,
+to about four times that in three stages. On the way the log gets a table of 2 million rows, later of 20
 million, for sealing with as many heads. A step that fails is left out, and the
 next is tried.
 """
+import math
 import os
 from statistics import median
 
@@ -20,8 +22,9 @@ KEYS = [            # from this many million entries on, as many million keys, b
 ]
 STEP = 200000       # new keys in one statement: as many heads as one pass of sealing holds
 
-SMALL = "small"     # the log that stays small
-UPDATE_ALL = "UPDATE crm.contact SET score = score %% 1000 + 1 WHERE id <= %d"
+SMALL = "small"     # the log that grows only by what is measured in it
+UPDATE_SOME = "UPDATE crm.contact SET score = score %% 1000 + 1 WHERE id > %d AND id <= %d"
+UPDATE_ALL = UPDATE_SOME.replace("%d", "0", 1)
 
 # Bytes of disk: of a new entry with its images in WAL and heads; of an entry in
 # the temporary files of verify(); of WAL at most, with max_wal_size at 8 GB.
@@ -41,13 +44,25 @@ def missing(target):
 
 
 def grow(target, rows, name="provenance"):
+    """The key of a row that changed a hundred times on the way; None if it was too short for that."""
     say("growing %s to %g million entries" % (name, target / 1e6))
+    steps = math.ceil((target - log_size(name)) / rows)
+    if steps <= 0:
+        return None
+    key, done, parts = ledger.new_row(name), 0, math.ceil(ledger.CHANGES / steps)
     i = 0
     while log_size(name) < target:
-        psql(name, UPDATE_ALL % rows + "; SELECT provenance.seal(); VACUUM crm.contact; VACUUM provenance.head")
+        script = ""
+        for part in range(parts):
+            script += UPDATE_SOME % (rows * part // parts, rows * (part + 1) // parts) + ";\n"
+            if done < ledger.CHANGES:
+                done += 1
+                script += ledger.change(key, done)
+        psql(name, script + "SELECT provenance.seal(); VACUUM crm.contact; VACUUM provenance.head")
         i += 1
         if i % 10 == 0:
             psql(name, "CHECKPOINT")
+    return key if done == ledger.CHANGES else None
 
 
 def create_small(target, rows):
@@ -101,7 +116,8 @@ def writer(report, at, rows, seconds, rounds):
     state: what only one of them did before, a CHECKPOINT has put behind."""
     tps = Figure("UPDATE, asynchronous, 4 clients" + at, "tps", True)
     cpu = Figure("UPDATE, CPU added" + at, "µs", False, 8, "added")
-    small = Figure("UPDATE, CPU added in a log of %.3g million" % (log_size(SMALL) / 1e6), "µs", False, kind="added")
+    small = Figure("UPDATE, CPU added in the small log", "µs", False, kind="added")
+    begin = log_size(SMALL) / 1e6
     one, other = [], []
     names = ["untagged", SMALL, "provenance"]
     psql("postgres", "CHECKPOINT")
@@ -126,17 +142,19 @@ def writer(report, at, rows, seconds, rounds):
                 if name != "untagged":
                     psql(name, "VACUUM provenance.head")
     finally:
+        than = "that in the small log of %.3g to %.3g million" % (begin, log_size(SMALL) / 1e6)
+        small.name = "UPDATE, CPU added," + than.partition("that")[2]
         for figure in (tps, cpu, small):
             report.add(figure)
         mine, theirs = cpu.rounds["provenance"], small.rounds["provenance"]
-        report.value("writer's whole cost per change%s, by that in the small log" % at,
+        report.value("writer's whole cost per change%s, by %s" % (at, than),
                      [mine[r] / theirs[r] for r in mine if r in theirs], "times", "CPU of the backend", 1.1, False)
         mine, theirs = cpu.by_round("provenance"), small.by_round("provenance")
-        report.value("what recording adds to it%s, by that in the small log" % at,
+        report.value("what recording adds to it%s, by %s" % (at, than),
                      [mine[r] / theirs[r] for r in mine if theirs.get(r, 0) > 0], "times",
                      "CPU of the backend less that of untagged", 1.1, False)
         report.value("checkpoint over one entry%s" % at, one, "ms")
-        report.value("checkpoint over one entry%s, by that in the small log" % at, [a / b for a, b in zip(one, other)],
+        report.value("checkpoint over one entry%s, by %s" % (at, than), [a / b for a, b in zip(one, other)],
                      "times", "", 1.1, False)
 
 
@@ -151,8 +169,8 @@ def sealing(report, at, rows, rounds):
         ledger.sealing(report, found, "{:,}".format(rows), None, at)
 
 
-def stage(report, rows, seconds, rounds):
-    """Figures at this size."""
+def stage(report, rows, seconds, rounds, spread):
+    """Figures at this size; spread: the row that changed on the way to it."""
     at = " at %.3g million entries" % (log_size() / 1e6)
     say("measuring" + at)
     report.section("The log%s" % at)
@@ -160,7 +178,7 @@ def stage(report, rows, seconds, rounds):
         writer(report, at, rows, seconds, rounds)
     with report.attempt("sealing" + at):
         sealing(report, at, rows, rounds)
-    ledger.history(report, at=at, name="provenance")
+    ledger.history(report, at=at, name="provenance", spread=spread)
     ledger.proving(report, rounds, at=at, name="provenance")
     ledger.verifying(report, 1, at=at, name="provenance")
 
@@ -189,7 +207,8 @@ def measure(report, rows, seconds, rounds):
             _, n, bar = todo.pop(0)
             with report.attempt("sealing with %d million keys" % n):
                 keys(report, n, bar, rounds, scale)
+        spread = None
         with report.attempt("growing to %g million entries" % millions):
-            grow(millions * 1e6 * scale, rows)
+            spread = grow(millions * 1e6 * scale, rows)
         with report.attempt("measuring at %g million entries" % millions):
-            stage(report, rows, seconds, rounds)
+            stage(report, rows, seconds, rounds, spread)

@@ -6,7 +6,8 @@ from statistics import median, quantiles
 
 from candidates import log_size, seal, sealing_of
 from report import amount
-from server import Failed, Watch, number, pgbench, psql, run_file, say, timed, timed_with_output
+from server import (Failed, Watch, children, children_cpu, await_end, lsn, number, pgbench, psql, run_file, say, timed,
+                    timed_with_output)
 
 LEDGER = """
 SELECT c.relname, pg_total_relation_size(c.oid), pg_relation_size(c.oid)
@@ -129,13 +130,84 @@ def storage(report):
                                                        for t in ("context", "checkpoint_note")))
 
 
+@guarded
+def freezing(report, rounds, rows):
+    """VACUUM (FREEZE) of as many entries as the table that was changed has rows, and of that table. A plain VACUUM
+    came before, as autovacuum does it, and a CHECKPOINT, so that each page costs its image too."""
+    what = {"entry": "provenance.entry", "table": "crm.bulk"}
+    got = {name: ([], [], [], []) for name in what}
+
+    def page_images():
+        time.sleep(0.1)             # for the session that has just ended, which tells then
+        return number("postgres", "SELECT wal_fpi FROM pg_stat_wal")
+
+    if number("provenance", "SELECT count(*) FROM crm.bulk") != rows:
+        psql("provenance", "TRUNCATE crm.bulk; INSERT INTO crm.bulk SELECT * FROM crm.source")
+    seal()
+    psql("provenance", "VACUUM (FREEZE) provenance.entry")
+    try:
+        for r in range(rounds):
+            say("round %d: freezing" % (r + 1))
+            psql("provenance", "UPDATE crm.bulk SET score = score % 1000 + 1")
+            seal()
+            psql("provenance", "VACUUM provenance.entry; VACUUM crm.bulk; CHECKPOINT")
+            for name, table in what.items():
+                images, at = page_images(), lsn()
+                seconds, cpu = timed("provenance", "VACUUM (FREEZE) %s;" % table)
+                wal = (lsn() - at) / 1e6
+                for values, value in zip(got[name], (seconds, cpu, wal, page_images() - images)):
+                    values.append(value * 1e6 / rows)
+    finally:
+        for name, title in (("entry", "VACUUM (FREEZE) of `entry`, a million entries"),
+                            ("table", "… of the table itself, a million rows")):
+            seconds, cpu, wal, images = got[name]
+            if cpu:
+                report.value(title + ": CPU", cpu, "s", "by the clock %s s; measured with %s of them"
+                             % (amount(median(seconds)), "{:,}".format(rows)), None, False)
+                report.value(title + ": WAL", wal, "MB", "of which %s images of pages" % amount(median(images)), None, False)
+
+
+CHANGES = 100       # of a row whose history is asked for
+
+
+def new_row(name):
+    """The key of a new row of crm.contact, that nothing else changes."""
+    key = number(name, "SELECT max(id) + 1 FROM crm.contact")
+    psql(name, "INSERT INTO crm.contact SELECT * FROM crm.contacts(%d, %d)" % (key, key))
+    return key
+
+
+def change(key, n):
+    """The n-th change of that row."""
+    return "UPDATE crm.contact SET score = %d WHERE id = %d;\n" % (n, key)
+
+
 def database(rows):
-    """A log for reading: contacts inserted by one statement, then updated one by one, each row once."""
+    """A log for reading: contacts recorded by one statement; then each of them updated once, by a hundred statements
+    with a change of one more row after each. The key of that row."""
     psql("postgres", "CREATE DATABASE reading")
     run_file("reading", "tables/contact.sql", {"rows": rows})
     run_file("reading", "candidate/provenance.sql")
-    psql("reading", "SELECT provenance.tag('crm.contact'); UPDATE crm.contact SET score = score + 1; "
-                    "SELECT provenance.seal(); VACUUM ANALYZE; CHECKPOINT")
+    psql("reading", "SELECT provenance.tag('crm.contact')")
+    spread = new_row("reading")
+    psql("reading", "".join("UPDATE crm.contact SET score = score + 1 WHERE id > %d AND id <= %d;\n"
+                            % (rows * i // CHANGES, rows * (i + 1) // CHANGES) + change(spread, i + 1)
+                            for i in range(CHANGES)))
+    psql("reading", "SELECT provenance.seal(); VACUUM ANALYZE; CHECKPOINT")
+    return spread
+
+
+def singles(rows):
+    """Another one, nearly all of whose entries come of transactions of one row: INSERTs of a tenth of the rows, then
+    UPDATEs of these, ten times as many, by 4 clients, sealed meanwhile."""
+    say("preparing a log of single-row transactions")
+    psql("postgres", "CREATE DATABASE singles")
+    run_file("singles", "tables/contact.sql", {"rows": 1})
+    run_file("singles", "candidate/provenance.sql")
+    psql("singles", "ALTER SEQUENCE crm.contact_id_seq RESTART 2; SELECT provenance.tag('crm.contact')")
+    pgbench("singles", "insert", None, rows, False, each=rows // 40)
+    pgbench("singles", "update", None, rows // 10, False, each=rows // 4)
+    psql("singles", "SELECT provenance.seal(); VACUUM ANALYZE; CHECKPOINT")
 
 
 def memory(entries):
@@ -145,16 +217,20 @@ def memory(entries):
 
 
 def findings(name, call, workers, settings):
-    """Seconds, CPU seconds of the backend, findings: of a verification with so many parallel workers."""
+    """Seconds, CPU seconds of the backend with its workers, findings: of a verification with so many of them."""
+    there, others = children(), children_cpu()
     seconds, cpu, out = timed_with_output(
         name, "SELECT 'FOUND ' || count(*) FROM provenance.%s;" % call,
         "SET max_parallel_maintenance_workers = %d; SET work_mem = '%d MB'; SET maintenance_work_mem = '%d MB';"
         % ((workers,) + settings))
+    if workers > 0:
+        await_end(there)
+        cpu = children_cpu() - others
     return seconds, cpu, int(re.search(r"^FOUND (\d+)", out, re.M).group(1))
 
 
 @guarded
-def verifying(report, rounds, name="reading", at=""):
+def verifying(report, rounds, name="reading", at="", bars=False):
     """Warm: each is run once before, unless that takes too long. The rounds are interleaved."""
     entries = log_size(name)
     settings, warm = memory(entries), entries < 2e7
@@ -175,12 +251,14 @@ def verifying(report, rounds, name="reading", at=""):
                 report.value("%s%s, one process: entries per second of CPU" % (what, at), list(busy[what].values()),
                              "entries/s", "%d entries; by the clock %s; work_mem %d MB, maintenance_work_mem %d MB%s; "
                              "%d findings in all" % ((entries, amount(median(rates[what].values()))) + settings +
-                                                     ("" if warm else "; not warmed up", found)), None if at else bar)
+                                                     ("" if warm else "; not warmed up", found)), bar if bars else None)
         both = [r for r in rates["two processes"] if r in rates["verify"]]
         if both:
             report.value("verify%s, two processes: by that of one, by the clock" % at,
                          [rates["two processes"][r] / rates["verify"][r] for r in both], "times",
-                         "%s entries/s" % amount(median(rates["two processes"].values())), None if at else 1.8)
+                         "%s entries/s; CPU of both %.2f times that of one"
+                         % (amount(median(rates["two processes"].values())),
+                            median(busy["verify"][r] / busy["two processes"][r] for r in both)), 1.8 if bars else None)
 
 
 SERVER_TIMES = """
@@ -195,7 +273,7 @@ BEGIN
 		i := i + 1;
 		start := clock_timestamp();
 		EXECUTE statement;
-		IF i > 20 THEN
+		IF i > {without} THEN
 			INSERT INTO took VALUES (extract(epoch FROM clock_timestamp() - start) * 1e6);
 		END IF;
 	END LOOP;
@@ -204,9 +282,9 @@ SELECT us FROM took;
 """
 
 
-def server_times(name, statements):
-    """Microseconds in the server of each statement that a query returns, planning included, without the first 20."""
-    return [float(s) for s in psql(name, SERVER_TIMES.format(statements=statements)).split()]
+def server_times(name, statements, without=20):
+    """Microseconds in the server of each statement that a query returns, planning included, without the first ones."""
+    return [float(s) for s in psql(name, SERVER_TIMES.format(statements=statements, without=without)).split()]
 
 
 def ten_million(size, bar):
@@ -216,18 +294,26 @@ def ten_million(size, bar):
     return None, "; the bar is for 10 million entries: bench-long" if size < 9.5e6 else ""
 
 
-@guarded
-def history(report, name="reading", at=""):
-    key = number(name, "SELECT max(id) + 1 FROM crm.contact")
-    psql(name, "INSERT INTO crm.contact SELECT * FROM crm.contacts(%d, %d);\n" % (key, key) +
-         "".join("UPDATE crm.contact SET score = %d WHERE id = %d;\n" % (i, key) for i in range(1, 101)))
-    psql(name, "SELECT provenance.seal()")
-    n = int(number(name, "SELECT count(*) FROM provenance.history('crm.contact', %d)" % key))
-    times = server_times(name, "SELECT 'SELECT count(h) FROM provenance.history(''crm.contact'', %d) h' "
-                               "FROM generate_series(1, 120)" % key)
+def history_of(report, name, key, title):
+    """One row, asked for again and again: what it needs is in memory."""
+    times = [t / 1000 for t in server_times(name, "SELECT 'SELECT count(h) FROM provenance.history(''crm.contact'', %d) h' "
+                                                  "FROM generate_series(1, 120)" % key, 0)]
+    first, last, n = psql(name, "SELECT min(seq), max(seq), count(*) FROM provenance.history('crm.contact', %d)"
+                          % key).strip().split("|")
     bar, remark = ten_million(log_size(name), 10)
-    report.value("history of a row%s" % at, [t / 1000 for t in times], "ms", "%d entries, all sealed%s" % (n, remark),
-                 bar, False)
+    report.value(title, times[20:], "ms", "%s entries within %s of the log, all sealed; the first call %s ms, the median is "
+                 "of the 21st to 120th%s" % (n, "{:,}".format(int(last) - int(first) + 1), amount(times[0]), remark), bar, False)
+
+
+@guarded
+def history(report, name="reading", at="", spread=None):
+    """Of a row whose changes lie side by side, and of one whose changes others lie between (spread: its key)."""
+    if spread is not None:
+        history_of(report, name, spread, "history of a row, 100 changes spread over the log%s" % at)
+    key = new_row(name)
+    psql(name, "".join(change(key, i) for i in range(1, CHANGES + 1)))
+    psql(name, "SELECT provenance.seal()")
+    history_of(report, name, key, "history of a row, 100 changes side by side%s" % at)
 
 
 @guarded
@@ -244,7 +330,15 @@ def proving(report, rounds, name="reading", at=""):
     report.value("inclusion proof%s: server time" % at, [t / 1000 for t in times], "ms",
                  "random entries of %s%s" % ("{:,.0f}".format(size), remark), bar, False)
     n = number(name, "SELECT count(*) FROM crm.asked")
-    took = [timed(name, "SELECT count(provenance.prove(seq)) FROM crm.asked;") for _ in range(rounds)]
+    psql(name, "DROP TABLE IF EXISTS crm.shuffled; "
+               "CREATE TABLE crm.shuffled AS SELECT seq FROM crm.asked ORDER BY random(); ANALYZE crm.shuffled")
+    took = {"asked": [], "shuffled": []}
+    for _ in range(rounds):
+        for table in took:
+            took[table].append(timed(name, "SELECT count(provenance.prove(seq)) FROM crm.%s;" % table))
     bar, remark = ten_million(size, 100000)
-    report.value("inclusion proofs in bulk%s: per second of CPU" % at, [n / cpu for _, cpu in took], "proofs/s",
-                 "%d in one statement; by the clock %s%s" % (n, amount(median(n / wall for wall, _ in took)), remark), bar)
+    for table, title in (("asked", "in about the order of the log"), ("shuffled", "in random order")):
+        report.value("inclusion proofs in bulk, %s%s: per second of CPU" % (title, at), [n / cpu for _, cpu in took[table]],
+                     "proofs/s", "%d in one statement, the same in both orders; by the clock %s%s"
+                     % (n, amount(median(n / wall for wall, _ in took[table])), remark if table == "asked" else ""),
+                     bar if table == "asked" else None)

@@ -23,6 +23,7 @@ CANDIDATES = ["untagged", "provenance", "floor", "jsonb", "chain", "tablelog", "
 TITLES = {"untagged": "untagged", "provenance": "provenance", "floor": "floor", "jsonb": "jsonb trigger",
           "chain": "hash chain", "tablelog": "tablelog", "periods": "periods"}
 NONE = "–"
+ENOUGH = 5          # rounds
 
 
 def amount(value):
@@ -31,6 +32,11 @@ def amount(value):
     if abs(value) >= 1000:
         return "{:,.0f}".format(value)
     return "%.3g" % value
+
+
+def few(values):
+    """What is said of a median over fewer than five rounds."""
+    return " (n = %d)" % len(values) if 0 < len(values) < ENOUGH else ""
 
 
 def spread(values, show=amount):
@@ -79,18 +85,18 @@ class Figure:
     def cell(self, candidate):
         if candidate == "untagged" and self.kind != "given":
             values = list(self.rounds[candidate].values())
-            return "%s %s" % (amount(median(values)), self.unit) if values else NONE
+            return "%s %s%s" % (amount(median(values)), self.unit, few(values)) if values else NONE
         values = self.values(candidate)
         if not values:
             return NONE
         if candidate != "provenance":
-            return self.show(median(values))
+            return self.show(median(values)) + few(values)
         exact = candidate == "provenance" and self.hidden()
         text = spread(values, lambda value: self.show(value, exact))
         if self.kind == "given" and self.unit:
             text += " " + self.unit
         head, space, tail = text.partition(" (")
-        return "**%s**%s%s" % (head, space, tail)
+        return "**%s**%s%s%s" % (head, space, tail, few(values))
 
     def met(self):
         """True, False; None without a bar or a value"""
@@ -131,7 +137,7 @@ class Figure:
         return "%s %s" % ("≥" if self.more else "≤", number)
 
     def row(self):
-        after = "%s s" % spread(self.sealed_after) if self.sealed_after else ""
+        after = "%s s%s" % (spread(self.sealed_after), few(self.sealed_after)) if self.sealed_after else ""
         return [self.name] + [self.cell(c) for c in CANDIDATES] + [after, self.bar_text(), self.remark()]
 
 
@@ -197,6 +203,7 @@ class Report:
                     for f in barred if f.met() is False)))
         for sentence in self.left_out:
             print("\nLeft out: %s" % sentence)
+        print("\n(n = k): of k measurements only; the others are medians of at least %d." % ENOUGH)
 
     def write(self):
         self.write_rounds()

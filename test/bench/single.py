@@ -6,15 +6,26 @@ an entry: some 650 bytes of WAL untagged. "UPDATE, HOT" changes none.
 import contextlib
 import os
 import random
+import time
 from statistics import median
 
-from candidates import order, record, seal, tidy
-from report import CANDIDATES, Figure
+from candidates import log_size, order, record, seal, tidy
+from report import CANDIDATES, Figure, amount
 from server import (Failed, lsn, number, pgbench, pgbench_init, process_cpu, psql, query, run_file, say,
                     timed)
 
 FEW = ["untagged", "provenance", "floor"]
 SOME = FEW + ["jsonb"]
+
+
+def await_worker():
+    """Until the standing worker has sealed all there is; it is not asked to."""
+    give_up = time.monotonic() + 20
+    while number("provenance", "SELECT pending FROM provenance.unsealed()") > 0:
+        if time.monotonic() > give_up:
+            return False
+        time.sleep(0.1)
+    return True
 
 
 class Load:
@@ -30,19 +41,20 @@ class Load:
         self.wal = Figure(name + ": WAL until sealed", "bytes", False)
         self.failures = []
 
-    def run(self, candidate, round_, seconds, rows, extra=None):
-        watched = extra is not None and candidate == "provenance"
-        worker = query(candidate, "SELECT provenance.worker_pid()") if watched else None
-        sealer, at = process_cpu(worker), lsn()
+    def run(self, candidate, round_, seconds, rows, worker=None):
+        """worker: what the standing worker needs for what this load records is added there."""
+        pid = query(candidate, "SELECT provenance.worker_pid()") if worker is not None and candidate == "provenance" else ""
+        size, cpu, at = log_size() if pid else 0, process_cpu(pid) if pid else None, lsn()
         try:
             tps, us, n = pgbench(candidate, self.script, seconds, rows, self.durable, self.clients, builtin=self.builtin)
         except Failed as e:
             self.failures.append("%s, %s: %s" % (self.name, candidate, e))
             return
         if candidate == "provenance":
-            after = process_cpu(worker)
-            if sealer is not None and after is not None:
-                extra.append((after - sealer) / seconds * 100)
+            if cpu is not None and await_worker():
+                after, n_sealed = process_cpu(pid), log_size() - size
+                if after is not None and n_sealed > 0:
+                    worker.append(((after - cpu) / n_sealed * 1e6, (after - cpu) / seconds * 100))
             seal()
         self.tps.add(candidate, round_, tps)
         self.cpu.add(candidate, round_, us)
@@ -81,14 +93,14 @@ def warm_up(candidates, seconds, rows):
             seal()
 
 
-def rounds_of(loads_, candidates, rounds, seconds, rows, table, sealer=None):
+def rounds_of(loads_, candidates, rounds, seconds, rows, table, workers=None):
+    """workers: of which loads the worker is watched; what it needed."""
     for r in range(rounds):
         tidy(candidates, table)
         for load in loads_:
             say("round %d: %s" % (r + 1, load.name))
             for c in order([c for c in load.whose if c in candidates], r):
-                load.run(c, r, load.seconds or seconds, rows,
-                         sealer if load.name == "UPDATE, asynchronous" else None)
+                load.run(c, r, load.seconds or seconds, rows, (workers or {}).get(load.name))
 
 
 def first_change(figure, candidates, r, rows):
@@ -102,19 +114,19 @@ def first_change(figure, candidates, r, rows):
 
 
 def contacts(report, candidates, rounds, seconds, rows, with_clients):
-    all_, sealer = loads(with_clients, seconds), []
+    all_, workers = loads(with_clients, seconds), {"UPDATE, asynchronous": [], "INSERT, asynchronous": []}
     first = Figure("a session's first UPDATE: CPU", "µs", False, kind="added")
     psql("postgres", "CHECKPOINT")
     warm_up(candidates, seconds, rows)
     try:
-        rounds_of(all_, candidates, rounds, seconds, rows, "crm.contact", sealer)
+        rounds_of(all_, candidates, rounds, seconds, rows, "crm.contact", workers)
         for r in range(rounds):
             first_change(first, candidates, r, rows)
     finally:
-        report_contacts(report, all_, first, sealer, with_clients)
+        report_contacts(report, all_, first, workers, with_clients)
 
 
-def report_contacts(report, all_, first, sealer, with_clients):
+def report_contacts(report, all_, first, workers, with_clients):
     report.section("One row per transaction, contacts, 4 clients unless it says otherwise: tps, ratio to untagged")
     for load in all_:
         load.report(report)
@@ -133,12 +145,15 @@ def report_contacts(report, all_, first, sealer, with_clients):
             load.cpu.bar = 8 if load.name == "UPDATE, asynchronous" else None
             report.add(load.cpu)
     report.add(first)
+    for name, needed in workers.items():
+        if needed:
+            report.value("%s: CPU of the worker per change, until the last one is sealed" % name, [us for us, _ in needed],
+                         "µs", "not in the figures above; by the time of the run %s %% of a core"
+                         % amount(median(percent for _, percent in needed)), None, False)
     report.section("… WAL per transaction until sealed, page images on, ratio to untagged")
     for load in all_:
         if load.detail and load.durable:
             report.add(load.wal)
-    if sealer:
-        report.value("worker while UPDATE, asynchronous, runs", sealer, "% of a core")
 
 
 def txn(report, candidates, rounds, seconds, rows):
