@@ -1,8 +1,12 @@
 # The extension script and its upgrades. A released version's script is frozen in
-# test/upgrade (make freeze). What the parts in src/sql give now is the frozen
-# script of this version, to the byte, or else another version; and each frozen
-# version, upgraded by the deltas with a log in it, has the catalogs of a fresh
-# install, verifies, and goes on.
+# test/upgrade (make freeze), and a dump of what it stored and handed out with it.
+# What the parts in src/sql give now is the frozen script of this version, to the
+# byte, or else another version; each frozen version, upgraded by the deltas with
+# a log in it, has the catalogs of a fresh install, verifies, and goes on; and so
+# does each frozen dump, restored under its version, upgraded, and restored under
+# this one: what was handed out is handed out again, to the byte, and accepted.
+#
+# Until a version is frozen, the dump is what freezing it now would keep.
 #
 # The same is done with a next version made up here, so that the mechanism works
 # before it is needed: a delta that says all, and one for each thing that can be
@@ -61,10 +65,31 @@ like($format,
 # "make freeze", in a copy: writes the script once, and never again.
 my $tmp = PostgreSQL::Test::Utils::tempdir_short;
 mkdir "$tmp/tree";
-system("cd '$top' && cp -r --parents Makefile provenance.control src/sql test/upgrade doc/format.md test/lib '$tmp/tree'") == 0
+system("cd '$top' && cp -r --parents Makefile CHANGELOG.md provenance.control src/sql sql/include test/upgrade doc/format.md test/lib '$tmp/tree'") == 0
   or die "cannot copy\n";
-unlink "$tmp/tree/test/upgrade/provenance--$version.sql";
+my @files = map { "$tmp/tree/test/upgrade/$_--$version.sql" } qw(provenance data);
+unlink @files;
+
+sub heading
+{
+	my $text = slurp_file("$tmp/tree/CHANGELOG.md");
+	$text =~ s/^## .*$/## $_[0]/m or die "no heading\n";
+	unlink "$tmp/tree/CHANGELOG.md";
+	append_to_file("$tmp/tree/CHANGELOG.md", $text);
+}
+
+# With the server and the library of this test.
+$ENV{INSTALLED} = 1;
+$ENV{PG_CONFIG} = output('echo "$(command -v pg_config)"');
+foreach my $heading ("$version (unreleased)", "0.$version - 2026-01-02", "$version - soon")
+{
+	heading($heading);
+	command_fails_like([ 'make', '-s', '-C', "$tmp/tree", 'freeze' ], qr/the newest heading is "## \Q$heading\E"/, "make freeze of $heading is refused");
+	is_deeply([ grep { -e } @files ], [], 'and keeps nothing');
+}
+heading("$version - 2026-01-02");
 command_ok([ 'make', '-s', '-C', "$tmp/tree", 'freeze' ], 'make freeze');
+my $made = slurp_file($files[1]);
 is(slurp_file("$tmp/tree/test/upgrade/provenance--$version.sql"), $assembled, 'writes the assembled script');
 is(changed("$tmp/tree", $version), '', 'nothing has changed of it');
 like($format = slurp_file("$tmp/tree/doc/format.md"), qr/^\*\*Status: stable\.\*\* .*\n\n## Notation$/ms, 'doc/format.md says that version 1 is stable');
@@ -73,10 +98,18 @@ append_to_file("$tmp/tree/src/sql/00_head.sql", "\n-- changed\n");
 like(changed("$tmp/tree", $version), qr/gives another script/, 'a part that changes is found out');
 command_fails_like([ 'make', '-s', '-C', "$tmp/tree", 'freeze' ], qr/is there, and stays/, 'a second time it refuses');
 is(slurp_file("$tmp/tree/test/upgrade/provenance--$version.sql"), $assembled, 'and has not touched it');
-unlink "$tmp/tree/test/upgrade/provenance--$version.sql";
-command_ok([ 'make', '-s', '-C', "$tmp/tree", 'freeze' ], 'once that script is removed, make freeze');
+unlink $files[0];
+command_fails_like([ 'make', '-s', '-C', "$tmp/tree", 'freeze' ], qr/data--\S+ is there, and stays/, 'nor while the data are there');
+unlink $files[1];
+command_ok([ 'make', '-s', '-C', "$tmp/tree", 'freeze' ], 'once both are removed, make freeze');
 is(changed("$tmp/tree", $version), '', 'takes the script as it is now');
 is(slurp_file("$tmp/tree/doc/format.md"), $format, 'and leaves doc/format.md as it is');
+
+# What the frozen versions stored.
+my %data = map { my $file = "$top/test/upgrade/data--$_.sql"; -e $file ? ($_ => slurp_file($file)) : () } keys %frozen;
+is(join(' ', sort keys %data), join(' ', sort keys %frozen), 'of each frozen version the data are kept');
+$data{$version} = $made unless %frozen;
+unlike($_, qr/^\\(?:un)?restrict/m, 'any psql can read them') foreach values %data;
 
 # --- a server with more versions --------------------------------------------------
 
@@ -218,6 +251,146 @@ upgrade($_, $version) foreach grep { $_ ne $version } sort keys %frozen;
 my $upgraded = upgrade($version, $next);
 is(psql('SELECT provenance.next_function(41)', $upgraded), 42, 'what the next version added works');
 is(psql(q{SELECT count(*) FROM provenance.next_table}, $upgraded), 0, 'so does its table');
+
+# --- what was stored --------------------------------------------------------------
+
+# tests 1 and 2 of RFC 8032, section 7.1
+my @seeds = qw(9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60 4ccd089b28ff96da9db6c346ec114e0f5b8a319f35aba624da8cf6ed4fb8a6fb);
+my ($old_key, $new_key) = map
+{
+	my $file = "$tmp/key-" . substr($_, 0, 4);
+	my $der = pack 'H*', "302e020100300506032b657004220420$_";
+	IPC::Run::run([ qw(openssl pkey -inform DER -out), $file ], '<', \$der) or die "openssl\n";
+	chmod 0600, $file;
+	$file;
+} @seeds;
+
+# The dump of version $of in a database of version $as, with the signer's state.
+sub restore
+{
+	my ($of, $as) = @_;
+	my $db = 'data-' . ++$n;
+	(my $dump = $data{$of}) =~ s/^(CREATE EXTENSION IF NOT EXISTS provenance WITH SCHEMA provenance);$/$1 VERSION '$as';/m or die "no CREATE EXTENSION\n";
+
+	append_to_file("$tmp/$db.sql", $dump);
+	mkdir "$tmp/$db.state", 0700;
+	psql(<<SQL);
+	CREATE DATABASE "$db";
+	ALTER DATABASE "$db" SET provenance.signing_key = '$new_key';
+	ALTER DATABASE "$db" SET provenance.previous_signing_key = '$old_key';
+	ALTER DATABASE "$db" SET provenance.state_directory = '$tmp/$db.state';
+	ALTER DATABASE "$db" SET TimeZone = 'UTC';
+	DO \$\$ BEGIN CREATE ROLE postgres; EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END \$\$;
+SQL
+	$node->command_ok([ 'psql', '-Xq', '-v', 'ON_ERROR_STOP=1', '-d', $node->connstr($db), '-f', "$tmp/$db.sql" ], "the data of $of are restored under $as");
+	is(psql(q{SELECT extversion FROM pg_extension WHERE extname = 'provenance'}, $db), $as, 'of that version');
+	foreach my $file (split /\n/, psql(q{SELECT substr(name, 6) FROM kept WHERE name LIKE 'file %'}, $db))
+	{
+		kept_file("file $file", "$tmp/$db.state/$file", $db);
+		chmod 0600, "$tmp/$db.state/$file";
+	}
+	return $db;
+}
+
+# A value that was kept, in SQL; and as a file.
+sub kept { return "(SELECT content FROM public.kept WHERE name = '$_[0]')"; }
+sub kept_file
+{
+	my ($name, $file, $db) = @_;
+	open my $out, '>:raw', $file or die "$file: $!\n";
+	print $out pack 'H*', psql('SELECT encode(convert_to(' . kept($name) . q{, 'UTF8'), 'hex')}, $db);
+	close $out or die "$file: $!\n";
+	return $file;
+}
+
+sub numbers { my ($kind, $db) = @_; return split /\n/, psql("SELECT split_part(name, ' ', 2) FROM kept WHERE name ~ '^$kind \\d+\$' ORDER BY name", $db); }
+
+# Rows of a query that differ from those kept, in the columns that those had.
+sub differing
+{
+	my ($name, $query, $db) = @_;
+	return psql("SELECT k, j FROM jsonb_array_elements(@{[ kept($name) ]}::jsonb) WITH ORDINALITY AS o (k, n)
+		FULL JOIN (SELECT to_jsonb(q) AS j, row_number() OVER () AS n FROM ($query) AS q) AS now USING (n)
+		WHERE k IS NULL OR j IS NULL OR (SELECT jsonb_object_agg(key, j -> key) FROM jsonb_object_keys(k) AS key) IS DISTINCT FROM k", $db);
+}
+
+sub check_data
+{
+	my ($db, $v, $what) = @_;
+	my $vkeys = 'VARIADIC string_to_array(' . kept('vkeys') . q{, ' ')};
+	my $size = kept('size') . '::bigint';
+	my @key = map { ('--key', $_) } split / /, psql('SELECT ' . kept('vkeys'), $db);
+	my $f = "$tmp/$db.kept";
+
+	is(psql('SELECT * FROM provenance.verify()', $db), '', "$what: intact");
+	is(psql("SELECT log_size - $size, (SELECT count(*) FROM provenance.entry) > log_size FROM provenance.seal_state", $db), '0|t', "$what: of the size that it had, and some not sealed");
+	is(psql("SELECT * FROM provenance.verify_checkpoint(@{[ kept('checkpoint') ]}::provenance.checkpoint)", $db), '', "$what: the kept checkpoint holds");
+	is(psql("SELECT provenance.cosigned_checkpoint($size)::text = @{[ kept('checkpoint') ]}", $db), 't', "$what: it is stored");
+	foreach my $seq (numbers('proof', $db))
+	{
+		my ($proof, $leaf) = (kept("proof $seq"), kept("leaf $seq"));
+		is(psql("SELECT encode(provenance.leaf($seq), 'hex') = $leaf, provenance.prove($seq, $size)::text = $proof,
+			provenance.verify_inclusion($proof\::provenance.proof, decode($leaf, 'hex'), $vkeys)", $db), 't|t|t', "$what: leaf and proof of $seq");
+		$node->command_ok([ 'provenance-verify', 'proof', @key, '--leaf', kept_file("leaf $seq", "$f.leaf", $db), kept_file("proof $seq", "$f.proof", $db) ],
+			"$what: provenance-verify takes the proof");
+	}
+	foreach my $id (numbers('disclosure', $db))
+	{
+		is(psql("SELECT provenance.disclose(max(seq), '{id,name}', '{actor,purpose}') = @{[ kept(qq{disclosure $id}) ]} FROM provenance.history('crm.contact', $id)", $db),
+			't', "$what: the disclosure of $id");
+		is(psql("SELECT value FROM provenance.verify_disclosure(@{[ kept(qq{disclosure $id}) ]}, $vkeys) WHERE field = 'id'", $db), $id, "$what: verifies");
+		$node->command_ok([ 'provenance-verify', 'disclosure', @key, kept_file("disclosure $id", "$f.disclosure", $db) ], "$what: also without a database");
+	}
+	foreach my $id (numbers('history', $db))
+	{
+		is(differing("history $id", "SELECT * FROM provenance.history('crm.contact', $id) ORDER BY seq", $db), '', "$what: history of $id");
+	}
+	is(differing('merged', 'SELECT * FROM provenance.merged_entry ORDER BY leaf_index', $db), '', "$what: what was merged");
+	is(psql("SELECT provenance.prove_merged('globex', max(leaf_index))::text = @{[ kept('merged proof') ]} FROM provenance.merged_entry", $db), 't', "$what: is proven");
+
+	$node->command_ok([ 'provenance-verify', 'bundle', @key, '--since', kept_file('signed', "$f.note", $db), kept_file('bundle', "$f.bundle", $db) ],
+		"$what: provenance-verify takes the bundle");
+	my $other = database('recipient-' . ++$n, $v, 1);
+	psql("SELECT provenance.add_partner('acme', @{[ join ', ', map { qq{'$_'} } grep { !/^--/ } @key ]}); COPY provenance.inbox FROM '$f.bundle'", $other);
+	is(psql('SELECT count(*) FROM provenance.merged_entry', $other), scalar(() = slurp_file("$f.bundle") =~ /^\d+\tentry\t/mg), "$what: another database merges it");
+	is(psql('SELECT * FROM provenance.verify()', $other), '', "$what: and verifies");
+	psql("DROP DATABASE \"$other\" WITH (FORCE)");
+}
+
+# The signer's state is taken over, what was not sealed is, and more is written.
+sub go_on
+{
+	my ($db, $what) = @_;
+	my ($size, $all) = split /\|/, psql("SELECT @{[ kept('size') ]}, count(*) FROM provenance.entry", $db);
+
+	is(psql(q{SELECT provenance.adopt()}, $db), (split / /, psql('SELECT ' . kept('vkeys'), $db))[1], "$what: with its state adopted");
+	is(psql('SELECT provenance.size(provenance.seal())', $db), $all, "$what: it seals the rest");
+	psql(q{INSERT INTO crm.contact (id, name) VALUES (200, 'new'); UPDATE crm.contact SET name = 'after' WHERE id IN (2, 6);
+		UPDATE crm.event SET note = 'after' WHERE id < 10; DELETE FROM crm.stock; SELECT provenance.seal()}, $db);
+	is(psql('SELECT published_size FROM provenance.status', $db), $all + 13, "$what: and goes on");
+	is(psql("SELECT * FROM provenance.verify_checkpoint(@{[ kept('checkpoint') ]}::provenance.checkpoint)", $db), '', "$what: from the kept checkpoint");
+	is(psql(q{SELECT string_agg(op, ' ' ORDER BY seq) FROM provenance.history('crm.contact', 6)}, $db), 'insert baseline update update', "$what: in the chains that were there");
+	is(psql('SELECT * FROM provenance.verify()', $db), '', "$what: intact");
+	is(psql("SELECT note FROM provenance.checkpoints WHERE size = $size", $db), psql('SELECT ' . kept('signed'), $db), "$what: with the note signed then");
+	psql("DROP DATABASE \"$db\" WITH (FORCE)");
+}
+
+foreach my $of (sort keys %data)
+{
+	my $db = restore($of, $of);
+	check_data($db, $of, "data of $of");
+	foreach my $to (($of ne $version ? $version : ()), $next)
+	{
+		psql("ALTER EXTENSION provenance UPDATE TO '$to'", $db);
+		check_data($db, $to, "data of $of, upgraded to $to");
+	}
+	go_on($db, "data of $of, upgraded to $next");
+
+	# as pg_restore does it, under the version that is installed
+	$db = restore($of, $version);
+	check_data($db, $version, "data of $of under $version") if $of ne $version;
+	go_on($db, "data of $of under $version");
+}
 
 # --- what a delta forgets ----------------------------------------------------------
 
