@@ -13,6 +13,8 @@
 #   - the library exports exactly what SQL names, that of released versions
 #     (test/upgrade) too, and what it must besides
 #   - every C function that a released version's SQL names is in the sources
+#   - of a released version the data are kept with the script, and CHANGELOG.md
+#     says when it was
 #   - the version is the same wherever it stands
 #   - every regression file and isolation spec has its expected output, and
 #     there is no expected output without one
@@ -181,6 +183,20 @@ SKIP:
 		push @gone, map { "$script: $_" } grep { !$defined{$_} } @named;
 	}
 	none('no function that a released version calls is gone', @gone);
+}
+
+# What is frozen is released.
+{
+	my $changelog = -f "$top/CHANGELOG.md" ? slurp("$top/CHANGELOG.md") : '';
+	my @lacks;
+
+	foreach my $v (map { /provenance--(.+)\.sql$/ } @frozen)
+	{
+		push @lacks, "$v: no test/upgrade/data--$v.sql" unless -s "$top/test/upgrade/data--$v.sql";
+		push @lacks, "$v: CHANGELOG.md has no \"## $v - YYYY-MM-DD\""
+		  if $changelog !~ /^## \[?\Q$v\E\]? - \d{4}-\d\d-\d\d$/m;
+	}
+	none('a released version has its data and its day', @lacks);
 }
 
 # Versions.

@@ -20,7 +20,7 @@ my $copy = "$folder/tree";
 sub copy_tree
 {
 	system("rm -rf '$copy' && mkdir '$copy' && cd '$top' && cp -r --parents "
-		  . "src doc test/lib provenance.control META.json '$copy/'") == 0
+		  . "src doc test/lib provenance.control META.json CHANGELOG.md '$copy/'") == 0
 	  or die "cannot copy the tree\n";
 	system("cd '$top' && cp -r --parents sql expected test/isolation test/tap test/core test/upgrade provenance.so '$copy/' 2>/dev/null");
 }
@@ -92,6 +92,16 @@ push @spoil,
 push @spoil,
   [ 'a function that a released version names and the sources lack', qr/released version calls/,
 	sub { append('test/upgrade/provenance--0.1.sql', "CREATE FUNCTION f() RETURNS int LANGUAGE c AS 'MODULE_PATHNAME', 'spoilt';\n") } ],
+  [ 'a released version without its data', qr/its data and its day/,
+	sub {
+		append('test/upgrade/provenance--0.1.sql', "SELECT 1;\n");
+		append('CHANGELOG.md', "\n## 0.1 - 2026-01-02\n");
+	} ],
+  [ 'a released version without its day', qr/its data and its day/,
+	sub {
+		append("test/upgrade/$_--0.1.sql", "SELECT 1;\n") foreach qw(provenance data);
+		append('CHANGELOG.md', "\n## 0.1 (unreleased)\n");
+	} ],
   [ 'a released version that names nothing', qr/released version calls/,
 	sub { append('test/upgrade/provenance--0.1.sql', "SELECT 1;\n") } ];
 push @spoil,
