@@ -10,7 +10,7 @@ use Test::More;
 my $node = PostgreSQL::Test::Cluster->new('scrub');
 $node->init(allows_streaming => 1);
 $node->append_conf('postgresql.conf',
-	"fsync = off\nautovacuum = off\nmax_worker_processes = 16\nshared_preload_libraries = 'provenance'\nprovenance.seal_interval = '100 ms'\n");
+	"fsync = off\nautovacuum = off\ntrack_commit_timestamp = on\nmax_worker_processes = 16\nshared_preload_libraries = 'provenance'\nprovenance.seal_interval = '100 ms'\n");
 $node->start;
 
 sub sql { return $node->safe_psql($_[1] // 'postgres', $_[0]); }
@@ -100,20 +100,42 @@ tamper("UPDATE provenance.entry SET changed_at = changed_at + interval '1 year' 
 
 # --- rate, and restart ------------------------------------------------------
 
-sql(q{ALTER DATABASE postgres SET provenance.scrub_rate = 300});
+my $rate = 300;
+sql("ALTER DATABASE postgres SET provenance.scrub_rate = $rate");
 sql('SELECT provenance.stop_worker()');
 await($scrubbers, '0');
 sql('SELECT provenance.start_worker()');
-my $began = time;
-ok(await('SELECT entries > 2000 AND last_ended_at < started_at FROM provenance.scrubbed()', 't'), 'a slow round');
-cmp_ok(time - $began, '>=', 1, 'keeps to the rate');
+
+# What a slow round has looked at, each time that it saved where it was, and the seconds since it began, both by
+# the server's clock.
+sub saved
+{
+	my ($more_than) = @_;
+	await("SELECT entries > $more_than AND last_ended_at < started_at FROM provenance.scrubbed()", 't')
+	  or return;
+	return split /\|/, sql('SELECT entries, extract(epoch FROM pg_xact_commit_timestamp(xmin) - started_at) FROM provenance.scrub_state');
+}
+my ($entries1, $time1) = saved(0);
+my ($entries2, $time2) = saved($entries1);
+ok($entries2, 'a slow round saves where it is');
+
+# At most the rate: each chunk waits, from its beginning on, as long as the rate gives for what it looked at. So by any
+# time no more is done than the rate gives since the beginning of the round, and the last chunk: a second's worth, and a
+# piece that began before that was full (256 leaves; a block has fewer rows). A slow machine only makes it less. A
+# second is for what the scrubber does before it notes when the round began.
+my $chunk = $rate + 256;
+cmp_ok($entries1, '<=', $rate * ($time1 + 1) + $chunk, 'it keeps to the rate from its beginning');
+cmp_ok($entries2, '<=', $rate * ($time2 + 1) + $chunk, 'and from there on');
+# Not much less either: the waiting includes the work, of which this rate is a small part (a process does tens of
+# thousands a second). Half of it allows for a machine that wakes it late or gives it little time.
+cmp_ok($entries2 - $entries1, '>=', $rate * ($time2 - $time1) / 2 - $chunk, 'and comes on');
 my $started = sql('SELECT started_at FROM provenance.scrubbed()');
 $node->stop('immediate');
 $node->start;
 ok(await($scrubbers, '1'), 'after a crash it is there again');
 my ($same, $entries) = split /\|/, sql("SELECT started_at = '$started', entries FROM provenance.scrubbed()");
 is($same, 't', 'in the same round');
-cmp_ok($entries, '>=', 2000, 'and goes on where it was');
+cmp_ok($entries, '>=', $entries2, 'and goes on where it was');
 sql(q{ALTER DATABASE postgres SET provenance.scrub_rate = 1000000});
 sql('SELECT provenance.stop_worker()');
 await($scrubbers, '0');

@@ -61,7 +61,12 @@ my ($found, $tiles, $of_tiles, $blocks, $of_blocks) = sample('50 ms') =~
 is($found, '0', 'a sample of an intact log finds nothing');
 is($of_tiles, int((sql('SELECT log_size FROM provenance.status') + 255) / 256), 'of the tiles there are');
 cmp_ok($tiles + $blocks, '<', $of_tiles + $of_blocks, 'it is a part');
-cmp_ok(time - $began, '<', 10, 'and takes no longer than it may');
+# Only that it ends at all is tested by the clock: names, triggers and shapes of all tables are looked at whatever the
+# budget, and a busy machine makes of 50 ms what it likes. That the time decides how much is looked at is seen by what
+# was looked at: a part of it here, nothing without any time, all of it with enough.
+cmp_ok(time - $began, '<', 10, 'and ends');
+like(sample('0'), qr/^0 .*NOTICE:  verified a sample: 0 of $of_tiles tiles of leaves \(0 %\), .* 0 of $of_blocks blocks of tables \(0 %\)/s,
+	'without any time nothing is drawn');
 my $all = sample('5 min');
 like($all, qr/^0 .*NOTICE:  verified a sample: /s, 'with time enough a sample finds nothing either');
 foreach my $kind ('tiles of leaves', 'blocks of entries', 'blocks of heads', 'blocks of hashes', 'blocks of checkpoints', 'blocks of tables')
@@ -76,7 +81,7 @@ $began = time;
 like(sample('200 ms'), qr/^0 .*verified a sample/s, 'a sample where many entries wait');
 sql('SELECT provenance.seal()');
 like(sample('200 ms'), qr/^0 .*verified a sample/s, 'a sample with a long chain');
-cmp_ok(time - $began, '<', 15, 'take no longer either');
+cmp_ok(time - $began, '<', 15, 'both end');
 like(sample('5 min'), qr/^0 .* (\d+) of \1 blocks of tables \(100 %\)/s, 'and the long chain is intact');
 
 # A standby: the same, though nothing can be written there.
