@@ -79,7 +79,19 @@ SELECT size FROM provenance.checkpoints;
 SELECT incarnation, entries, pending, oldest_pending, log_size, published_size, last_cosigned_size, signer, last_error, tagged_tables
 	FROM provenance.status;
 SELECT provenance.size(provenance.wait_sealed());
+
+-- Where the server's files are it tells those to whom the server tells its own.
+SELECT state_directory FROM provenance.status;
+\set VERBOSITY sqlstate
+SHOW provenance.state_directory;			-- fails
+\set VERBOSITY default
 RESET ROLE;
+GRANT pg_monitor TO regress_setup;
+SET ROLE regress_setup;
+SELECT state_directory = :'state_directory' AS told FROM provenance.status;
+SELECT current_setting('provenance.state_directory') IS NOT NULL AS told;
+RESET ROLE;
+REVOKE pg_monitor FROM regress_setup;
 
 -- The worker leaves when told, stays away, and comes back when told.
 CREATE PROCEDURE await_worker(wanted boolean) LANGUAGE plpgsql AS $$
@@ -111,6 +123,9 @@ SELECT provenance.seal();					-- fails: the signer is stopped
 \set VERBOSITY default
 SELECT signer ~ '^stopped: the signer''s state belongs to the database with OID [0-9]+, this one has OID [0-9]+$' AS stopped
 	FROM provenance.status;
+SET ROLE regress_setup;
+SELECT signer FROM provenance.status;
+RESET ROLE;
 
 -- Dropped and created again: the state of the old log is still there.
 \c template1

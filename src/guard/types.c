@@ -177,8 +177,13 @@ changed_types(const GuardCommand *command, Wanted *wanted)
 				return true;
 			}
 		}
-	/* what goes by a cascade is not named; but its relation was locked for it */
+	/*
+	 * What goes by a cascade is not named; but its relation was locked for it. So
+	 * was that of a type of this extension's, in whose scripts the guard sleeps.
+	 */
 	wanted->locked = IsA(command->stmt, DropOwnedStmt) ||
+		(IsA(command->stmt, AlterExtensionStmt) &&
+		 strcmp(((AlterExtensionStmt *) command->stmt)->extname, "provenance") == 0) ||
 		(IsA(command->stmt, DropStmt) && ((DropStmt *) command->stmt)->behavior == DROP_CASCADE);
 	return wanted->locked;
 }

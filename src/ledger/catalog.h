@@ -179,6 +179,9 @@ extern Relation prov_open(ProvRel rel, LOCKMODE lockmode);
  */
 extern const char *prov_other_version(void);
 
+/* The type that a letter of columns.c stands for. */
+extern Oid	prov_type_of(char letter);
+
 /* ERROR (55000) if the open relation is no table with exactly the columns that the extension made. */
 extern void prov_check_usable(ProvRel which, Relation rel);
 

@@ -80,8 +80,8 @@ own_type(const char *name)
 						   ObjectIdGetDatum(prov_namespace()));
 }
 
-static Oid
-type_of(char letter)
+Oid
+prov_type_of(char letter)
 {
 	switch (letter)
 	{
@@ -107,6 +107,10 @@ type_of(char letter)
 			return TIMESTAMPTZOID;
 		case 'b':
 			return BYTEAOID;
+		case 'B':
+			return BYTEAARRAYOID;
+		case 'j':
+			return JSONBOID;
 		case 'f':
 			return BOOLOID;
 		case 'u':
@@ -137,7 +141,7 @@ as_made(ProvRel which, Relation rel)
 	{
 		Form_pg_attribute att = TupleDescAttr(desc, i);
 
-		ok = !att->attisdropped && OidIsValid(att->atttypid) && att->atttypid == type_of(types[i]);
+		ok = !att->attisdropped && OidIsValid(att->atttypid) && att->atttypid == prov_type_of(types[i]);
 	}
 	return ok;
 }

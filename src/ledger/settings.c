@@ -123,10 +123,10 @@ prov_settings_init(void)
 							PGC_SUSET, GUC_UNIT_S, NULL, NULL, NULL);
 	DefineCustomStringVariable("provenance.state_directory",
 							   "Folder of the signer's state; empty: beside the data directory.",
-							   NULL, &prov_state_directory, "", PGC_SUSET, 0, check_directory, NULL, NULL);
+							   NULL, &prov_state_directory, "", PGC_SUSET, GUC_SUPERUSER_ONLY, check_directory, NULL, NULL);
 	DefineCustomStringVariable("provenance.checkpoint_directory",
 							   "Folder into which published checkpoints are written; empty: none.",
-							   NULL, &prov_checkpoint_directory, "", PGC_SUSET, 0, check_directory, NULL, NULL);
+							   NULL, &prov_checkpoint_directory, "", PGC_SUSET, GUC_SUPERUSER_ONLY, check_directory, NULL, NULL);
 
 	DefineCustomStringVariable("provenance.tsa_ca_file",
 							   "PEM file of the certificates that time-stamping authorities are to be traced to; empty: none.",

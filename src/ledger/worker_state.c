@@ -18,10 +18,12 @@
 #include "access/htup_details.h"
 #include "access/xact.h"
 #include "access/xlog.h"
+#include "catalog/pg_authid.h"
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "storage/latch.h"
 #include "storage/lmgr.h"
+#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
@@ -260,13 +262,17 @@ provenance_stop_worker(PG_FUNCTION_ARGS)
 	PG_RETURN_VOID();
 }
 
-/* signer() → what the signer last said, if it was this database's. */
+/*
+ * signer() → what the signer last said, if it was this database's. The reason has
+ * paths in it: it is for those whom the server tells such things.
+ */
 Datum
 provenance_signer(PG_FUNCTION_ARGS)
 {
 	HeapTuple	tup = prov_fetch1(PROV_WORKER_STATE, Int32GetDatum(1), NULL);
 	Datum		values[N_WS];
 	bool		nulls[N_WS];
+	char	   *signer;
 
 	if (tup == NULL)
 		PG_RETURN_NULL();
@@ -277,5 +283,8 @@ provenance_signer(PG_FUNCTION_ARGS)
 										 "seal() says how to go on"));
 	if (nulls[A_WS_SIGNER - 1])
 		PG_RETURN_NULL();		/* the constraint was dropped */
-	PG_RETURN_DATUM(values[A_WS_SIGNER - 1]);
+	signer = TextDatumGetCString(values[A_WS_SIGNER - 1]);
+	if (strcmp(signer, "ready") != 0 && !has_privs_of_role(GetUserId(), ROLE_PG_READ_ALL_STATS))
+		signer = "stopped: the server log says why, and this to members of pg_read_all_stats";
+	PG_RETURN_TEXT_P(cstring_to_text(signer));
 }

@@ -29,6 +29,7 @@
 #include "utils/snapmgr.h"
 
 #include "compat.h"
+#include "ledger/result.h"
 #include "partner/export.h"
 #include "partner/witness.h"
 
@@ -110,7 +111,7 @@ export_put(Export *x, pv_bundle_kind kind)
 	values[0] = Int64GetDatum(x->lines);
 	values[1] = x->kinds[kind];
 	values[2] = content_datum(x);
-	tuplestore_putvalues(x->store, x->desc, values, nulls);
+	prov_result_put(x->rsinfo, lengthof(values), values, nulls);
 	if (values[2] != PointerGetDatum(x->content))
 		pfree(DatumGetPointer(values[2]));
 	return true;
@@ -410,14 +411,10 @@ table_names(Export *x, ExportLeaves *leaves, char **schema, char **table)
 static void
 begin(Export *x, FunctionCallInfo fcinfo)
 {
-	ReturnSetInfo *rsinfo;
 	MemoryContextCallback *callback = palloc0(sizeof(MemoryContextCallback));
 	int			i;
 
-	InitMaterializedSRF(fcinfo, 0);
-	rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
-	x->store = rsinfo->setResult;
-	x->desc = rsinfo->setDesc;
+	x->rsinfo = prov_result_begin(fcinfo, "ltt");
 	x->cxt = CurrentMemoryContext;
 	x->row = AllocSetContextCreate(x->cxt, "provenance export row", ALLOCSET_DEFAULT_SIZES);
 	x->content_cap = EXPORT_CONTENT_START;

@@ -73,8 +73,7 @@ typedef struct Export
 	bool		has_countersignatures;
 
 	/* writing */
-	Tuplestorestate *store;
-	TupleDesc	desc;
+	ReturnSetInfo *rsinfo;
 	struct varlena *content;	/* with room for content_cap bytes behind its header */
 	size_t		content_cap;
 	pv_buf		b;				/* into content */

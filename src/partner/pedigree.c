@@ -33,12 +33,17 @@
 #include "utils/uuid.h"
 
 #include "compat.h"
+#include "ledger/result.h"
 #include "partner/partner.h"
 
 PG_FUNCTION_INFO_V1(provenance_merged_of_subject);
 
 /* Origin and table id at a shape's head: a table keeps them when it is renamed. An origin has at most 200 bytes. */
 #define TABLE_OF(shape) "pg_catalog.substr(" shape ".definition, 1, 7 + pg_catalog.get_byte(" shape ".definition, 2))"
+
+/* The query's columns, attributes of type merged_change: how many, and their types. */
+#define MERGED_COLUMNS 13
+#define MERGED_TYPES "ztttjtjjTlHtB"
 
 /*
  * $1 partner ids with, in $2, the subject's pseudonym under each one's key;
@@ -111,7 +116,7 @@ Datum
 provenance_merged_of_subject(PG_FUNCTION_ARGS)
 {
 	text	   *subject = PG_GETARG_TEXT_PP(0);
-	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	ReturnSetInfo *rsinfo;
 	Oid			view = get_relname_relid("merged_entry", prov_namespace());
 	Oid			types[5] = {INT4ARRAYOID, UUIDARRAYOID, get_array_type(hash_type_oid()), TEXTOID, BOOLOID};
 	Datum		args[5];
@@ -121,7 +126,7 @@ provenance_merged_of_subject(PG_FUNCTION_ARGS)
 	int			context;
 	uint64		i;
 
-	InitMaterializedSRF(fcinfo, 0);
+	rsinfo = prov_result_begin(fcinfo, MERGED_TYPES);
 	if (!OidIsValid(view) || pg_class_aclcheck(view, GetUserId(), ACL_SELECT) != ACLCHECK_OK)
 		return (Datum) 0;
 
@@ -138,7 +143,13 @@ provenance_merged_of_subject(PG_FUNCTION_ARGS)
 	if (SPI_execute_with_args(query, lengthof(types), types, args, NULL, true, 0) != SPI_OK_SELECT)
 		elog(ERROR, "SPI_execute_with_args failed");
 	for (i = 0; i < SPI_processed; i++)
-		tuplestore_puttuple(rsinfo->setResult, SPI_tuptable->vals[i]);
+	{
+		Datum		values[MERGED_COLUMNS];
+		bool		nulls[MERGED_COLUMNS];
+
+		heap_deform_tuple(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, values, nulls);
+		prov_result_put(rsinfo, MERGED_COLUMNS, values, nulls);
+	}
 	SPI_finish();
 	SetUserIdAndSecContext(user, context);
 	return (Datum) 0;

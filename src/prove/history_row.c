@@ -20,17 +20,23 @@
 #include "utils/xid8.h"
 
 #include "compat.h"
+#include "ledger/result.h"
 #include "prove/prove.h"
 #include "types/types.h"
 
 #define MAX_CONTEXTS 256
 
-/* Columns, in the order of 40_history.sql; only changes() has "key". */
+/*
+ * Attributes of the types change and, without "key", history_entry, in the order
+ * of 40_history.sql; their types up to "key".
+ */
 enum
 {
 	H_SEQ, H_LEAF_INDEX, H_OP, H_CHANGED_AT, H_TXID, H_ACTOR, H_DB_USER, H_APPLICATION, H_PURPOSE,
 	H_SOURCE, H_IMAGE, H_CHANGED, H_LEAF_HASH, H_PREV_HASH, H_KEY, H_COUNTERSIGNED_BY, H_SOURCE_LEAF, H_COLUMNS
 };
+
+#define HISTORY_TYPES "lltzxtttttjTHH"
 
 typedef struct CachedContext
 {
@@ -59,10 +65,9 @@ any_countersignature(void)
 void
 history_begin(HistoryOutput *out, FunctionCallInfo fcinfo, ProveTarget *target, Snapshot snapshot, bool with_key)
 {
-	InitMaterializedSRF(fcinfo, 0);
+	out->rsinfo = prov_result_begin(fcinfo, with_key ? HISTORY_TYPES "jBH" : HISTORY_TYPES "BH");
 	out->target = target;
 	out->snapshot = snapshot;
-	out->rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
 	out->with_key = with_key;
 	out->countersigned = any_countersignature();
 	out->cxt = CurrentMemoryContext;
@@ -269,6 +274,6 @@ history_put(HistoryOutput *out, const ProvLeafRef *ref, const pv_hash *prev,
 		memmove(&values[H_KEY], &values[H_KEY + 1], (H_COLUMNS - H_KEY - 1) * sizeof(Datum));
 		memmove(&nulls[H_KEY], &nulls[H_KEY + 1], (H_COLUMNS - H_KEY - 1) * sizeof(bool));
 	}
-	tuplestore_putvalues(out->rsinfo->setResult, out->rsinfo->setDesc, values, nulls);
+	prov_result_put(out->rsinfo, out->with_key ? H_COLUMNS : H_COLUMNS - 1, values, nulls);
 	MemoryContextSwitchTo(old);
 }

@@ -21,6 +21,7 @@
 #include "utils/timestamp.h"
 
 #include "compat.h"
+#include "ledger/result.h"
 #include "ledger/store.h"
 #include "prove/prove.h"
 #include "types/types.h"
@@ -96,7 +97,7 @@ put_row(ReturnSetInfo *rsinfo, const char *field, const char *value, bool withhe
 	values[0] = CStringGetTextDatum(field);
 	values[1] = value == NULL ? (Datum) 0 : CStringGetTextDatum(value);
 	values[2] = BoolGetDatum(withheld);
-	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+	prov_result_put(rsinfo, lengthof(values), values, nulls);
 }
 
 static char *
@@ -195,7 +196,7 @@ put_facts(ReturnSetInfo *rsinfo, const pv_disclosure *d, const pv_proof *proof, 
 Datum
 provenance_verify_disclosure(PG_FUNCTION_ARGS)
 {
-	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	ReturnSetInfo *rsinfo;
 	size_t		len;
 	char	   *data = get_text(PG_GETARG_TEXT_PP(0), &len);
 	unsigned	nkeys;
@@ -210,7 +211,7 @@ provenance_verify_disclosure(PG_FUNCTION_ARGS)
 	status = pv_disclosure_parse(data, len, palloc(len + 1), len, d, &fault);
 	check_disclosure(d, &fault, status, keys, nkeys, proof, cp);
 
-	InitMaterializedSRF(fcinfo, 0);
+	rsinfo = prov_result_begin(fcinfo, "ttf");
 	put_facts(rsinfo, d, proof, cp);
 	for (i = 0; d->context_given && i < PV_CONTEXT_FIELDS; i++)
 		put_row(rsinfo, psprintf("context.%s", d->context[i].name.s),

@@ -7,7 +7,7 @@ REVOKE EXECUTE ON FUNCTION setup(text) FROM PUBLIC;
 COMMENT ON FUNCTION setup(text) IS 'creates this database''s log: identity, signing key and signer''s state; returns the verifier key';
 
 CREATE FUNCTION verifier_key() RETURNS text
-	LANGUAGE c STABLE STRICT PARALLEL SAFE
+	LANGUAGE c STABLE STRICT PARALLEL UNSAFE
 	AS 'MODULE_PATHNAME', 'provenance_verifier_key';
 COMMENT ON FUNCTION verifier_key() IS 'the log''s verifier key, to hand to partners and witnesses';
 
@@ -42,7 +42,7 @@ COMMENT ON FUNCTION unsealed() IS 'entries committed and not yet in the log, cou
 CREATE FUNCTION signer() RETURNS text
 	LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE
 	AS 'MODULE_PATHNAME', 'provenance_signer';
-COMMENT ON FUNCTION signer() IS '"ready", or "stopped: " and why';
+COMMENT ON FUNCTION signer() IS '"ready", or "stopped: " and why, as far as the caller may know';
 
 CREATE FUNCTION scrubbed(OUT doing text, OUT entries bigint, OUT findings bigint, OUT started_at timestamptz,
 						 OUT last_ended_at timestamptz, OUT last_entries bigint, OUT last_findings bigint)
@@ -79,6 +79,8 @@ CREATE VIEW checkpoints AS
 GRANT SELECT ON checkpoints TO PUBLIC;
 COMMENT ON VIEW checkpoints IS 'every checkpoint signed';
 
+-- For everybody, but without the paths of the server's file system, as of
+-- data_directory: they stand in errors, too.
 CREATE VIEW status AS
 	SELECT i.origin,
 			i.incarnation,
@@ -91,10 +93,10 @@ CREATE VIEW status AS
 			last_cosigned_size() AS last_cosigned_size,
 			signer() AS signer,
 			worker_pid() AS worker_pid,
-			w.last_error,
+			CASE WHEN pg_catalog.pg_has_role('pg_read_all_stats', 'USAGE') THEN w.last_error END AS last_error,
 			(SELECT count(*) FROM registry AS r WHERE r.untagged_at IS NULL AND r.table_id < 2000000000) AS tagged_tables,
 			w.last_error_at,
-			i.state_directory,
+			CASE WHEN pg_catalog.pg_has_role('pg_read_all_settings', 'USAGE') THEN i.state_directory END AS state_directory,
 			b.doing AS scrubbing,
 			b.findings AS scrub_findings,
 			b.last_ended_at AS last_scrub_at,

@@ -7,12 +7,14 @@ CREATE FUNCTION disclose(seq bigint, columns name[] DEFAULT NULL, context name[]
 	AS 'MODULE_PATHNAME', 'provenance_disclose';
 COMMENT ON FUNCTION disclose(seq bigint, columns name[], context name[]) IS 'a sealed entry as a self-contained text that proves the fields disclosed in it; the other fields are withheld';
 
-CREATE FUNCTION verify_disclosure(disclosure text, VARIADIC vkeys text[])
-	RETURNS TABLE (
-		field		text,
-		value		text,
-		withheld	boolean
-	)
+CREATE TYPE disclosed_field AS (
+	field		text,
+	value		text,
+	withheld	boolean
+);
+COMMENT ON TYPE disclosed_field IS 'one row of what verify_disclosure() gives: a field, or a fact about the entry';
+
+CREATE FUNCTION verify_disclosure(disclosure text, VARIADIC vkeys text[]) RETURNS SETOF disclosed_field
 	LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5000 ROWS 30
 	AS 'MODULE_PATHNAME', 'provenance_verify_disclosure';
 COMMENT ON FUNCTION verify_disclosure(disclosure text, VARIADIC vkeys text[]) IS 'what a disclosure proves, given the log''s verifier keys; an error if it does not hold; needs no ledger';

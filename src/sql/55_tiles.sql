@@ -1,7 +1,7 @@
 -- The log as files, and what others say of when its checkpoints existed.
 
 CREATE FUNCTION entry_bundle(index bigint, width int DEFAULT 256) RETURNS bytea
-	LANGUAGE C STABLE STRICT PARALLEL SAFE COST 1000
+	LANGUAGE C STABLE STRICT PARALLEL UNSAFE COST 1000
 	AS 'MODULE_PATHNAME', 'provenance_entry_bundle';
 COMMENT ON FUNCTION entry_bundle(index bigint, width int) IS 'leaves of a tile of the log, each with its length before it (C2SP tlog-tiles); they hold no values, any user may read them';
 
@@ -13,7 +13,7 @@ GRANT EXECUTE ON FUNCTION export_tiles(text) TO pg_write_server_files;
 COMMENT ON FUNCTION export_tiles(directory text) IS 'writes the newest published checkpoint and its tiles into a directory of the server (C2SP tlog-tiles); returns how many files were written';
 
 CREATE FUNCTION timestamp_request(size bigint) RETURNS bytea
-	LANGUAGE C STABLE STRICT PARALLEL SAFE COST 100
+	LANGUAGE C STABLE STRICT PARALLEL UNSAFE COST 100
 	AS 'MODULE_PATHNAME', 'provenance_timestamp_request';
 COMMENT ON FUNCTION timestamp_request(size bigint) IS 'request to a time-stamping authority (RFC 3161, DER) for the published checkpoint of that size';
 

@@ -1,72 +1,57 @@
 -- One customer's timeline, over the own tables and every partner's.
 
-CREATE FUNCTION subject_changes(target regclass, subject text)
-	RETURNS TABLE (
-		seq			bigint,
-		leaf_index	bigint,
-		op			text,
-		changed_at	timestamptz,
-		txid		xid8,
-		actor		text,
-		db_user		text,
-		application	text,
-		purpose		text,
-		source		text,
-		image		jsonb,
-		changed		text[],
-		leaf_hash	hash,
-		prev_hash	hash,
-		key			jsonb,
-		countersigned_by bytea[],
-		source_leaf	hash
-	)
+CREATE FUNCTION subject_changes(target regclass, subject text) RETURNS SETOF change
 	LANGUAGE C STABLE PARALLEL RESTRICTED COST 100000 ROWS 100
 	AS 'MODULE_PATHNAME', 'provenance_subject_changes';
 COMMENT ON FUNCTION subject_changes(target regclass, subject text) IS 'all entries of the rows that are or were of a subject, row by row in the order of the log, of the columns that the caller may select';
 
-CREATE FUNCTION merged_of_subject(subject text, leaves hash[])
-	RETURNS TABLE (
-		changed_at	timestamptz,
-		partner		text,
-		origin		text,
-		"table"		text,
-		key			jsonb,
-		op			text,
-		context		jsonb,
-		fields		jsonb,
-		withheld	text[],
-		leaf_index	bigint,
-		leaf_hash	hash,
-		source_leaf	text,
-		countersigned_by bytea[]
-	)
+CREATE TYPE merged_change AS (
+	changed_at	timestamptz,
+	partner		text,
+	origin		text,
+	"table"		text,
+	key			jsonb,
+	op			text,
+	context		jsonb,
+	fields		jsonb,
+	withheld	text[],
+	leaf_index	bigint,
+	leaf_hash	hash,
+	source_leaf	text,
+	countersigned_by bytea[]
+);
+COMMENT ON TYPE merged_change IS 'one row of what merged_of_subject() gives: a merged entry of a subject';
+
+CREATE FUNCTION merged_of_subject(subject text, leaves hash[]) RETURNS SETOF merged_change
 	LANGUAGE C STABLE STRICT PARALLEL UNSAFE COST 100000 ROWS 100
 	SET search_path = provenance, pg_catalog, pg_temp	-- its query runs as the extension's owner
 	AS 'MODULE_PATHNAME', 'provenance_merged_of_subject';
 COMMENT ON FUNCTION merged_of_subject(text, hash[]) IS 'merged entries of a subject, and those that the given leaves stand for, with the entries before them; nothing for those who may not SELECT from merged_entry';
 
-CREATE FUNCTION pedigree(subject text)
-	RETURNS TABLE (
-		changed_at	timestamptz,
-		partner		text,
-		"table"		text,
-		key			jsonb,
-		op			text,
-		image		jsonb,
-		changed		text[],
-		withheld	text[],
-		proof		text,
-		actor		text,
-		purpose		text,
-		source		text,
-		source_leaf	hash,
-		origin		text,
-		seq			bigint,
-		leaf_index	bigint,
-		leaf_hash	hash,
-		countersigned_by bytea[]
-	)
-	LANGUAGE sql STABLE PARALLEL RESTRICTED COST 1000000 ROWS 100
+CREATE TYPE pedigree_step AS (
+	changed_at	timestamptz,
+	partner		text,
+	"table"		text,
+	key			jsonb,
+	op			text,
+	image		jsonb,
+	changed		text[],
+	withheld	text[],
+	proof		text,
+	actor		text,
+	purpose		text,
+	source		text,
+	source_leaf	hash,
+	origin		text,
+	seq			bigint,
+	leaf_index	bigint,
+	leaf_hash	hash,
+	countersigned_by bytea[]
+);
+COMMENT ON TYPE pedigree_step IS 'one row of what pedigree() gives: a step of a subject''s timeline';
+
+CREATE FUNCTION pedigree(subject text) RETURNS SETOF pedigree_step
+	LANGUAGE sql STABLE PARALLEL UNSAFE COST 1000000 ROWS 100
 	SET search_path = provenance, pg_catalog, pg_temp
 	AS $$
 		WITH own AS MATERIALIZED (

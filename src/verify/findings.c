@@ -32,6 +32,7 @@
 #include "utils/timestamp.h"
 
 #include "compat.h"
+#include "ledger/result.h"
 #include "types/types.h"
 #include "verify/parallel.h"
 
@@ -94,8 +95,7 @@ verify_begin(FunctionCallInfo fcinfo)
 {
 	Verify	   *v = palloc0(sizeof(Verify));
 
-	InitMaterializedSRF(fcinfo, 0);
-	v->rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	v->rsinfo = prov_result_begin(fcinfo, "tttllt");
 	v->progress = prov_progress_begin();
 	v->next_notice = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), FIRST_NOTICE_MS);
 	return begin(v);
@@ -164,7 +164,7 @@ verify_finding(Verify *v, const char *code, const char *severity, const char *ob
 	values[4] = Int64GetDatum(leaf);
 	nulls[4] = leaf < 0;
 	values[5] = CStringGetTextDatum(message.data);
-	tuplestore_putvalues(v->rsinfo->setResult, v->rsinfo->setDesc, values, nulls);
+	prov_result_put(v->rsinfo, lengthof(values), values, nulls);
 
 	pfree(message.data);
 	pfree(DatumGetPointer(values[0]));

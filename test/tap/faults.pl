@@ -103,6 +103,8 @@ control(0, $published);
 change();
 await_log(qr/WARNING:  the checkpoint could not be written to provenance\.checkpoint_directory.*DETAIL:  could not write file "\Q$published\E\/checkpoints-[^"]*": No space left/s, 'no space for checkpoints: the server log says so');
 ok($node->poll_query_until('postgres', q{SELECT last_error LIKE 'the checkpoint could not be written to provenance.checkpoint\_directory: %No space left%' FROM provenance.status}), 'and status');
+is(psql('CREATE ROLE plain; SET ROLE plain; SELECT last_error IS NULL AND last_error_at IS NOT NULL FROM provenance.status'), 't', 'which does not show everybody the path');
+is(psql('GRANT pg_monitor TO plain; SET ROLE plain; SELECT last_error IS NOT NULL FROM provenance.status'), 't', 'but those who monitor');
 recovers('no space for checkpoints');
 is(slurp_file("$published/latest"), $note, 'the newest file is whole');
 is(psql('SELECT max(size) FROM provenance.checkpoints'), psql('SELECT log_size FROM provenance.status'), 'the checkpoint is a row');

@@ -217,6 +217,21 @@ SQL
 	my @proofs = map { [ $_, psql("SELECT provenance.prove($_)", $db), psql("SELECT provenance.leaf($_)", $db) ] } (1, 25, 60);
 	my $disclosed = psql('SELECT provenance.disclose(25)', $db);
 	my $history = psql(q{SELECT * FROM provenance.history('crm.contact', 2)}, $db);
+	# rows whose type may get attributes: seen through views, and kept
+	(my $false = $kept) =~ s/\n\d+\n/\n1\n/;
+	psql(<<SQL, $db);
+	CREATE VIEW crm.changed AS SELECT * FROM provenance.changes('crm.contact', '-infinity', 'infinity');
+	CREATE VIEW crm.whole AS SELECT c FROM provenance.subject_changes('crm.contact', 'p2\@mail.example') c;
+	CREATE MATERIALIZED VIEW crm.kept AS SELECT (c).* FROM crm.whole;
+	CREATE TABLE crm.saved (id serial PRIMARY KEY, c provenance.change);
+	INSERT INTO crm.saved (c) SELECT c FROM crm.whole;
+	SELECT provenance.tag('crm.saved');
+	CREATE VIEW crm.damaged AS SELECT * FROM provenance.verify_checkpoint('$false');
+	CREATE TABLE crm.typed OF provenance.change;
+SQL
+	my @users = ('SELECT count(*), sum(seq), max(key::text), count(countersigned_by) FROM crm.changed WHERE image IS NOT NULL',
+		'SELECT count(*), sum((c).seq), max((c).key::text) FROM crm.whole', 'SELECT count(*), sum(seq) FROM crm.kept',
+		'SELECT count(*), sum((c).seq) FROM crm.saved', 'SELECT code, severity, seq FROM crm.damaged');
 	psql("UPDATE crm.contact SET note = 'not sealed when upgraded' WHERE id = 1", $db);
 
 	# the library of now, the catalogs of then
@@ -226,6 +241,8 @@ SQL
 	like(refused('ALTER TABLE provenance.entry ADD COLUMN x text', $db), qr/cannot add a column to ledger table "entry"/, "$what: the guard is awake");
 	psql('SELECT provenance.stop_worker()', $db);
 	psql("UPDATE crm.contact SET note = 'not sealed when upgraded' WHERE id = 3", $db);
+	my @seen = map { psql($_, $db) } @users;
+	like($seen[-1], qr/\|error\|/, "$what: there is a finding to see");
 
 	psql("ALTER EXTENSION provenance UPDATE TO '$to'", $db);
 
@@ -233,6 +250,8 @@ SQL
 	is(differences(catalog($db), fresh($to, 1)), '', "$what: the catalogs are those of a fresh install");
 	is(psql('SELECT * FROM provenance.verify()', $db), '', "$what: intact");
 	is(psql(q{SELECT * FROM provenance.history('crm.contact', 2)}, $db), $history, "$what: history as before");
+	is(psql($users[$_], $db), $seen[$_], "$what: $users[$_]") foreach 0 .. $#users;
+	psql('REFRESH MATERIALIZED VIEW crm.kept; SELECT * FROM crm.typed; SELECT * FROM crm.whole, crm.saved, provenance.verify()', $db);
 	foreach (@proofs)
 	{
 		my ($seq, $proof, $leaf) = @$_;
@@ -420,6 +439,7 @@ my @forgotten = (
 	[ 'a commutator', qr/^\+ operator provenance\.~~~/m, sub { s/, COMMUTATOR = ~~~// } ],
 	[ 'a cast', qr/^\+ cast from/m, sub { s/^CREATE CAST.*$//m } ],
 	[ 'to change what was there', qr/^\+ function provenance\.verify_table\(regclass\)/m, sub { s/^ALTER FUNCTION verify_table.*$//m } ],
+	[ 'an attribute', qr/^\+ attribute provenance\.change\.next_attribute: 18 integer/m, sub { s/^ALTER TYPE change.*$//m } ],
 	[ 'to change a comment', qr/^\+ comment on view provenance\.status/m, sub { s/^COMMENT ON VIEW status.*$//m } ],
 	[ 'to drop what is not there any more', qr/^- member function provenance\.next_leftover/m, sub { $_ .= "CREATE FUNCTION next_leftover() RETURNS int LANGUAGE sql AS 'SELECT 1';\n" } ],
 );

@@ -116,6 +116,12 @@ SELECT replace(line, E'\n', ' ') FROM (
 
 	-- types, operators, their classes and families, casts
 	UNION ALL
+	SELECT 'attribute ' || t.oid::regtype || '.' || a.attname || ': ' || a.attnum || ' ' || format_type(a.atttypid, a.atttypmod) ||
+			', collation ' || a.attcollation::regcollation
+		FROM pg_type t JOIN member m ON m.classid = 'pg_type'::regclass AND m.objid = t.oid
+			JOIN pg_class c ON c.oid = t.typrelid AND c.relkind = 'c'
+			JOIN pg_attribute a ON a.attrelid = c.oid AND NOT a.attisdropped
+	UNION ALL
 	SELECT 'type ' || t.oid::regtype || ': owner ' || t.typowner::regrole || ', ' || coalesce(pg_temp.acl(t.typacl), 'default privileges') ||
 			', ' || pg_temp.described(to_jsonb(t), '{typname,typnamespace,typowner,typrelid,typcollation,typacl,typdefaultbin}') ||
 			', collation ' || t.typcollation::regcollation ||

@@ -28,3 +28,5 @@ CREATE CAST (next_state AS provenance.hash) WITH INOUT;
 
 ALTER FUNCTION verify_table(regclass) COST 5000;
 COMMENT ON VIEW status IS 'another comment';
+ALTER TYPE change ADD ATTRIBUTE next_attribute int CASCADE;
+ALTER TYPE finding ADD ATTRIBUTE next_attribute text CASCADE;
