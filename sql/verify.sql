@@ -126,6 +126,9 @@ SELECT * FROM provenance.verify_table('never');	-- fails
 SELECT * FROM provenance.verify_row('price', 'GTX');	-- fails
 SELECT * FROM provenance.verify_row('price', 'GTX', NULL);	-- fails
 SELECT * FROM provenance.verify_log(-1);	-- fails
+SELECT * FROM provenance.verify_row(NULL, 1);	-- fails
+SELECT * FROM provenance.verify_table(NULL);	-- fails
+SELECT * FROM provenance.verify_checkpoint((SELECT note FROM provenance.checkpoints WHERE size < 0));	-- fails
 DROP TABLE never;
 
 -- Behind the ledger's back.

@@ -1,4 +1,5 @@
--- Verification: four questions. Findings are rows; no rows = intact.
+-- Verification: four questions. Findings are rows; no rows = intact. So none is
+-- STRICT: a NULL, of a subquery that finds nothing, must not be called intact.
 
 CREATE FUNCTION verify_row(target regclass, VARIADIC key "any") RETURNS SETOF finding
 	LANGUAGE C VOLATILE PARALLEL UNSAFE
@@ -6,7 +7,7 @@ CREATE FUNCTION verify_row(target regclass, VARIADIC key "any") RETURNS SETOF fi
 COMMENT ON FUNCTION verify_row(regclass, "any") IS 'is the history of one row unbroken, and the row what it says? no rows = intact';
 
 CREATE FUNCTION verify_table(target regclass) RETURNS SETOF finding
-	LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE
+	LANGUAGE C VOLATILE PARALLEL UNSAFE
 	AS 'MODULE_PATHNAME', 'provenance_verify_table';
 COMMENT ON FUNCTION verify_table(regclass) IS 'are the row chains of a table unbroken, its rows their last images, its triggers in place? no rows = intact';
 
@@ -16,7 +17,7 @@ CREATE FUNCTION verify_log(since_size bigint DEFAULT 0) RETURNS SETOF finding
 COMMENT ON FUNCTION verify_log(bigint) IS 'do the entries give the leaves, the tree and every signed root? no rows = intact';
 
 CREATE FUNCTION verify_checkpoint(kept checkpoint) RETURNS SETOF finding
-	LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE
+	LANGUAGE C VOLATILE PARALLEL UNSAFE
 	AS 'MODULE_PATHNAME', 'provenance_verify_checkpoint';
 COMMENT ON FUNCTION verify_checkpoint(checkpoint) IS 'does the log contain and extend a checkpoint that someone has kept? no rows = intact';
 

@@ -139,16 +139,23 @@ verify_identity(Verify *v)
 					   v->identity->incarnation, task.n);
 }
 
+/* Of nothing asked about, no rows would mean intact. */
+static void
+refuse_null(FunctionCallInfo fcinfo, const char *name)
+{
+	if (PG_ARGISNULL(0))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("%s must not be null", name)));
+}
+
 Datum
 provenance_verify_row(PG_FUNCTION_ARGS)
 {
 	Verify	   *v = verify_begin(fcinfo);
 	TableState *state;
 
-	if (PG_ARGISNULL(0))
-		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("target must not be null")));
+	refuse_null(fcinfo, "target");
 	state = find_target(v, PG_GETARG_OID(0));
 	if (state != NULL)
 		verify_one_row(v, state, fcinfo, 1);
@@ -160,8 +167,10 @@ Datum
 provenance_verify_table(PG_FUNCTION_ARGS)
 {
 	Verify	   *v = verify_begin(fcinfo);
-	TableState *state = find_target(v, PG_GETARG_OID(0));
+	TableState *state;
 
+	refuse_null(fcinfo, "target");
+	state = find_target(v, PG_GETARG_OID(0));
 	if (state != NULL)
 	{
 		LogScanOptions options = {.images = true, .table_id = state->table_id};
@@ -198,6 +207,7 @@ provenance_verify_checkpoint(PG_FUNCTION_ARGS)
 {
 	Verify	   *v = verify_begin(fcinfo);
 
+	refuse_null(fcinfo, "kept");
 	if (v->usable)
 	{
 		verify_identity(v);
