@@ -2,13 +2,20 @@
  * chain_store.c: items by parts of the row identities (see chain_store.h).
  *
  * A row's identity is a keyed hash, so the parts are about the same size. What
- * does not fit the memory of a part goes to its temporary file. A part is
+ * does not fit the memory of a part goes to a temporary file. A part is
  * sorted when it is read: in memory if work_mem suffices, else by the server's
  * sort.
  *
+ * A large log has a file for each part, which is read from its beginning to its
+ * end. A smaller one has one file for all parts, which the system's cache can be
+ * expected to hold: to create and remove some hundred files is a good part of a
+ * short verification, the more so where many have just been removed (ext4 looks at
+ * each of those before it takes a free place).
+ *
  * Where several processes verify, the files are shared, and each process has
- * its own, named after launch, participant and part. A store is written, or
- * once it is exported, read with those of all others.
+ * its own, named after launch, participant and number, with the list of its
+ * blocks at the end. A store is written, or once it is exported, read with those
+ * of all others.
  *
  * Memory: while the items are gathered BUFFER_ITEMS of each part (2.3 MB in
  * all), and in one process what the hashes of leaves leave of
@@ -29,6 +36,7 @@
 #include "verify/parallel.h"
 
 #define BUFFER_ITEMS 320
+#define ONE_FILE 4				/* times maintenance_work_mem, for an item of each leaf */
 #define KEY_LEN (PV_ROW_ID_LEN + 4 + 8)
 
 typedef struct StorePart
@@ -36,9 +44,25 @@ typedef struct StorePart
 	ChainItem  *buffer;			/* NULL: nothing was put */
 	int			nbuffer;
 	List	   *full;			/* buffers of BUFFER_ITEMS that were kept */
-	BufFile    *file;			/* NULL: nothing was written */
-	int64		nfile;
 } StorePart;
+
+/* A buffer in a file. */
+typedef struct StoreBlock
+{
+	int32		part;
+	int32		nitems;
+	int64		offset;
+} StoreBlock;
+
+typedef struct StoreFile
+{
+	BufFile    *file;			/* NULL: nothing was written */
+	bool		moved;			/* its position is not the end */
+	int64		end;
+	StoreBlock *blocks;
+	int64		nblocks;
+	int64		cap;
+} StoreFile;
 
 struct ChainStore
 {
@@ -49,6 +73,8 @@ struct ChainStore
 	bool		exported;
 	int64		room;			/* for so many full buffers more */
 	StorePart	parts[CHAIN_PARTS + 1];
+	bool		one_file;
+	StoreFile	files[CHAIN_PARTS + 1];
 };
 
 /* An item in memory, with what most comparisons need. */
@@ -75,6 +101,7 @@ chain_store_create(Verify *v)
 	ChainStore *s = MemoryContextAllocZero(v->cxt, sizeof(ChainStore));
 
 	s->v = v;
+	s->one_file = v->log_size <= ONE_FILE * (int64) maintenance_work_mem * 1024 / (int64) sizeof(ChainItem);
 	if (v->participant != NULL)
 	{
 		s->shared = v->participant->shared;
@@ -92,10 +119,36 @@ chain_store_create(Verify *v)
 	return s;
 }
 
-static void
-file_name(char *name, Size size, int launch, int participant, const ChainStore *s, const StorePart *part)
+static int
+file_number(const ChainStore *s, int part)
 {
-	snprintf(name, size, "%d.%d.%d", launch, participant, (int) (part - s->parts));
+	return s->one_file ? 0 : part;
+}
+
+static void
+file_name(char *name, Size size, int launch, int participant, int number)
+{
+	snprintf(name, size, "%d.%d.%d", launch, participant, number);
+}
+
+static void
+seek_file(StoreFile *f, int64 offset)
+{
+	if (BufFileSeek(f->file, 0, (off_t) offset, SEEK_SET) != 0)
+		ereport(ERROR,
+				(errcode_for_file_access(),
+				 errmsg("could not seek in a temporary file")));
+	f->moved = true;
+}
+
+static void
+write_file(StoreFile *f, void *data, Size size)
+{
+	if (f->moved)
+		seek_file(f, f->end);
+	f->moved = false;
+	BufFileWrite(f->file, data, size);
+	f->end += (int64) size;
 }
 
 static void
@@ -103,19 +156,30 @@ write_buffer(ChainStore *s, StorePart *part)
 {
 	ResourceOwner owner = CurrentResourceOwner;
 	MemoryContext old = MemoryContextSwitchTo(s->v->cxt);
+	int			number = (int) (part - s->parts);
+	StoreFile  *f = &s->files[file_number(s, number)];
 
 	CurrentResourceOwner = s->v->owner; /* the file outlives a subtransaction */
-	if (part->file == NULL && s->shared != NULL)
+	if (f->file == NULL && s->shared != NULL)
 	{
 		char		name[64];
 
-		file_name(name, sizeof(name), s->launch, s->participant, s, part);
-		part->file = BufFileCreateFileSet(&s->shared->files.fs, name);
+		file_name(name, sizeof(name), s->launch, s->participant, file_number(s, number));
+		f->file = BufFileCreateFileSet(&s->shared->files.fs, name);
 	}
-	else if (part->file == NULL)
-		part->file = BufFileCreateTemp(false);
-	BufFileWrite(part->file, part->buffer, part->nbuffer * sizeof(ChainItem));
-	part->nfile += part->nbuffer;
+	else if (f->file == NULL)
+		f->file = BufFileCreateTemp(false);
+	if (f->nblocks == f->cap)
+	{
+		f->cap = Max(f->cap * 2, 64);
+		f->blocks = f->blocks == NULL ? palloc(f->cap * sizeof(StoreBlock)) :
+			repalloc_huge(f->blocks, f->cap * sizeof(StoreBlock));
+	}
+	f->blocks[f->nblocks].part = number;
+	f->blocks[f->nblocks].nitems = part->nbuffer;
+	f->blocks[f->nblocks].offset = f->end;
+	write_file(f, part->buffer, part->nbuffer * sizeof(ChainItem));
+	f->nblocks++;
 	part->nbuffer = 0;
 	CurrentResourceOwner = owner;
 	MemoryContextSwitchTo(old);
@@ -167,18 +231,20 @@ chain_store_export(ChainStore *s)
 	if (s->shared == NULL || s->exported)
 		return;
 	for (i = 0; i <= CHAIN_PARTS; i++)
+		if (s->parts[i].nbuffer > 0)
+			write_buffer(s, &s->parts[i]);
+	for (i = 0; i <= CHAIN_PARTS; i++)
 	{
-		StorePart  *part = &s->parts[i];
+		StoreFile  *f = &s->files[i];
 
-		if (part->nbuffer > 0)
-			write_buffer(s, part);
-		if (part->file != NULL)
-		{
-			BufFileExportFileSet(part->file);
-			BufFileClose(part->file);
-		}
-		part->file = NULL;
-		part->nfile = 0;
+		if (f->file == NULL)
+			continue;
+		write_file(f, f->blocks, f->nblocks * sizeof(StoreBlock));
+		write_file(f, &f->nblocks, sizeof(f->nblocks));
+		BufFileExportFileSet(f->file);
+		BufFileClose(f->file);
+		pfree(f->blocks);
+		memset(f, 0, sizeof(*f));
 	}
 	s->exported = true;
 }
@@ -190,8 +256,10 @@ chain_store_destroy(ChainStore *s)
 
 	for (i = 0; i <= CHAIN_PARTS; i++)
 	{
-		if (s->parts[i].file != NULL)
-			BufFileClose(s->parts[i].file);
+		if (s->files[i].file != NULL)
+			BufFileClose(s->files[i].file);
+		if (s->files[i].blocks != NULL)
+			pfree(s->files[i].blocks);
 		if (s->parts[i].buffer != NULL)
 			pfree(s->parts[i].buffer);
 		list_free_deep(s->parts[i].full);
@@ -279,33 +347,57 @@ add_items(ChainReader *r, const ChainItem *items, int n)
 }
 
 static void
-read_file(ChainReader *r, BufFile *file, int64 n)
+read_block(ChainReader *r, StoreFile *f, const StoreBlock *b)
 {
-	int64		i;
+	int			i;
 
-	if (BufFileSeek(file, 0, 0, SEEK_SET) != 0)
-		ereport(ERROR,
-				(errcode_for_file_access(),
-				 errmsg("could not rewind a temporary file")));
+	seek_file(f, b->offset);
 	if (r->sort == NULL)
 	{
-		prov_buffile_read(file, &r->items[r->nitems], n * sizeof(ChainItem));
-		add_refs(r, &r->items[r->nitems], n);
-		r->nitems += n;
+		prov_buffile_read(f->file, &r->items[r->nitems], b->nitems * sizeof(ChainItem));
+		add_refs(r, &r->items[r->nitems], b->nitems);
+		r->nitems += b->nitems;
 		return;
 	}
-	for (i = 0; i < n; i++)
+	for (i = 0; i < b->nitems; i++)
 	{
 		ChainItem	item;
 
-		prov_buffile_read(file, &item, sizeof(ChainItem));
+		prov_buffile_read(f->file, &item, sizeof(ChainItem));
 		put_sorted(r, &item);
 	}
 }
 
-/* The exported files of a part. */
+/* An exported file, with its blocks. */
+static StoreFile *
+open_file(BufFile *file)
+{
+	StoreFile  *f = palloc0(sizeof(StoreFile));
+	int64		size = BufFileSize(file) - (int64) sizeof(f->nblocks);
+
+	f->file = file;
+	seek_file(f, size);
+	prov_buffile_read(file, &f->nblocks, sizeof(f->nblocks));
+	f->end = size - f->nblocks * (int64) sizeof(StoreBlock);
+	if (f->nblocks < 0 || f->end < 0)
+		elog(ERROR, "a temporary file has no list of its blocks");
+	f->blocks = MemoryContextAllocHuge(CurrentMemoryContext, (f->nblocks + 1) * sizeof(StoreBlock));
+	seek_file(f, f->end);
+	prov_buffile_read(file, f->blocks, f->nblocks * sizeof(StoreBlock));
+	return f;
+}
+
+static void
+close_file(StoreFile *f)
+{
+	BufFileClose(f->file);
+	pfree(f->blocks);
+	pfree(f);
+}
+
+/* The exported files with a part. */
 static List *
-open_files(ChainStore *s, StorePart *part, int launch)
+open_files(ChainStore *s, int part, int launch)
 {
 	List	   *files = NIL;
 	int			participant;
@@ -316,36 +408,44 @@ open_files(ChainStore *s, StorePart *part, int launch)
 			char		name[64];
 			BufFile    *file;
 
-			file_name(name, sizeof(name), launch, participant, s, part);
+			file_name(name, sizeof(name), launch, participant, file_number(s, part));
 			file = BufFileOpenFileSet(&s->shared->files.fs, name, O_RDONLY, true);
 			if (file != NULL)
-				files = lappend(files, file);
+				files = lappend(files, open_file(file));
 		}
 	return files;
 }
 
 /* first_launch -1: only what is in the store itself */
 static ChainReader *
-open_reader(ChainStore *s, StorePart *part, int first_launch)
+open_reader(ChainStore *s, int number, int first_launch)
 {
 	ResourceOwner owner = CurrentResourceOwner;
 	MemoryContext old = MemoryContextSwitchTo(s->v->cxt);
 	ChainReader *r = palloc0(sizeof(ChainReader));
+	StorePart  *part = &s->parts[number];
+	StoreFile  *mine = &s->files[file_number(s, number)];
 	bool		own = first_launch < 0;
 	int64		nfiles = 0;
 	int64		n = own ? part->nbuffer + (int64) list_length(part->full) * BUFFER_ITEMS : 0;
 	List	   *files;
 	ListCell   *lc;
+	int64		i;
 
 	r->store = s;
 	if (!s->v->quiet)
 		CurrentResourceOwner = s->v->owner;
 	if (own)
-		files = part->file != NULL ? list_make1(part->file) : NIL;
+		files = mine->file != NULL ? list_make1(mine) : NIL;
 	else
-		files = open_files(s, part, first_launch);
+		files = open_files(s, number, first_launch);
 	foreach(lc, files)
-		nfiles += !own ? BufFileSize(lfirst(lc)) / (int64) sizeof(ChainItem) : part->nfile;
+	{
+		StoreFile  *f = lfirst(lc);
+
+		for (i = 0; i < f->nblocks; i++)
+			nfiles += f->blocks[i].part == number ? f->blocks[i].nitems : 0;
+	}
 	n += nfiles;
 	if (n <= (int64) work_mem * 1024 / (int64) (sizeof(ChainItem) + sizeof(SortRef)))
 	{
@@ -357,11 +457,13 @@ open_reader(ChainStore *s, StorePart *part, int first_launch)
 
 	foreach(lc, files)
 	{
-		BufFile    *file = lfirst(lc);
+		StoreFile  *f = lfirst(lc);
 
-		read_file(r, file, !own ? BufFileSize(file) / (int64) sizeof(ChainItem) : part->nfile);
+		for (i = 0; i < f->nblocks; i++)
+			if (f->blocks[i].part == number)
+				read_block(r, f, &f->blocks[i]);
 		if (!own)
-			BufFileClose(file);
+			close_file(f);
 	}
 	list_free(files);
 	if (own)
@@ -383,13 +485,13 @@ open_reader(ChainStore *s, StorePart *part, int first_launch)
 ChainReader *
 chain_reader_open(ChainStore *s, int part)
 {
-	return open_reader(s, &s->parts[part], s->exported ? 0 : -1);
+	return open_reader(s, part, s->exported ? 0 : -1);
 }
 
 ChainReader *
 chain_reader_open_others(ChainStore *s, int part)
 {
-	return open_reader(s, &s->parts[part], s->shared != NULL ? 1 : -1);
+	return open_reader(s, part, s->shared != NULL ? 1 : -1);
 }
 
 bool

@@ -218,6 +218,7 @@ def memory(entries):
 
 def findings(name, call, workers, settings):
     """Seconds, CPU seconds of the backend with its workers, findings: of a verification with so many of them."""
+    time.sleep(0.2)             # for the session before, whose time must not be counted with theirs
     there, others = children(), children_cpu()
     seconds, cpu, out = timed_with_output(
         name, "SELECT 'FOUND ' || count(*) FROM provenance.%s;" % call,

@@ -20,8 +20,8 @@ from statistics import median
 from server import Failed
 
 CANDIDATES = ["untagged", "provenance", "floor", "jsonb", "chain", "tablelog", "periods"]
-TITLES = {"untagged": "untagged", "provenance": "provenance", "floor": "floor", "jsonb": "jsonb trigger",
-          "chain": "hash chain", "tablelog": "tablelog", "periods": "periods"}
+TITLES = {"untagged": "untagged", "provenance": "provenance", "floor": "floor", "jsonb": "jsonb trigger (OLD, NEW)",
+          "chain": "hash chain (OLD, NEW)", "tablelog": "tablelog", "periods": "periods"}
 NONE = "–"
 ENOUGH = 5          # rounds
 

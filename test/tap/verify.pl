@@ -38,6 +38,11 @@ my $kept_call = "verify_checkpoint(convert_from(decode('$kept', 'hex'), 'UTF8'):
 cmp_ok(sql("SELECT log_size FROM provenance.status"), '>', 65536, 'the log has a hash of tile level 2');
 is(sql("SELECT count(*) FROM provenance.tree_node WHERE level = 2"), '1', 'which is stored');
 is(codes($node, 'verify()'), '', 'a log of more than 65,536 leaves is intact');
+foreach my $workers (0, 2)
+{
+	is(sql("SET maintenance_work_mem = '1MB'; SET max_parallel_maintenance_workers = $workers; SET client_min_messages = warning; SELECT count(*) FROM provenance.verify()"),
+		'0', "also with so little memory that each part of the rows has a file of its own, $workers workers");
+}
 is(codes($node, 'verify_log(65536)'), '', 'and from 65,536 leaves on');
 is(codes($node, 'verify_log(66000)'), '', 'and from a size in the middle of a tile on');
 is(codes($node, 'verify_log(100000)'), 'checkpoint_beyond_log', 'it has no leaves beyond its size');
