@@ -48,6 +48,16 @@ SET ROLE regress_provenance_reader;
 SELECT key, op, image FROM pedigree('bob@x.example');
 SELECT count(*) FROM merged_of_subject('ada@x.example', '{}');
 RESET ROLE;
+-- another view in place of the one that is read
+BEGIN;
+ALTER VIEW merged_entry RENAME TO merged_before;
+CREATE VIEW provenance.merged_entry AS
+	SELECT 'later'::text AS changed_at, partner, origin, schema_name, table_name, key, op, context, fields, withheld, leaf_index,
+		   leaf_hash, source_leaf, countersigned_by
+	FROM merged_before;
+SELECT count(*) FROM merged_of_subject('ada@x.example', '{}');	-- fails
+ROLLBACK;
+SELECT count(*) FROM merged_of_subject('ada@x.example', '{}');
 -- what runs as the extension's owner finds no operator of the caller's
 GRANT SELECT ON merged_entry TO regress_provenance_reader;
 CREATE SCHEMA AUTHORIZATION regress_provenance_reader;

@@ -8,8 +8,9 @@
  * the catalogs say. A library of before gives NULL for what it does not know; a
  * library of now leaves out what the catalogs do not have yet.
  *
- * A superuser can also drop attributes, or change their types. That is an error
- * here: a text read as a number would be a crash.
+ * A superuser can also drop attributes, or change their types, or put another
+ * view in place of one that C reads. That is an error here: a text read as a
+ * number would be a crash.
  */
 #include "postgres.h"
 
@@ -40,6 +41,22 @@ prov_result_begin(FunctionCallInfo fcinfo, const char *types)
 					 errdetail("Its attributes are not those that the extension made.%s", prov_other_version())));
 	}
 	return rsinfo;
+}
+
+void
+prov_check_view(TupleDesc desc, const char *types, const char *view)
+{
+	int			n = strlen(types);
+	bool		ok = desc->natts == n;
+	int			i;
+
+	for (i = 0; i < n && ok; i++)
+		ok = TupleDescAttr(desc, i)->atttypid == prov_type_of(types[i]);
+	if (!ok)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("cannot read view %s", view),
+				 errdetail("The types of its columns are not those that the extension made.%s", prov_other_version())));
 }
 
 void

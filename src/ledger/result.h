@@ -1,6 +1,6 @@
 /*
  * result.h: rows of the SQL functions whose result is a composite type of the
- * extension.
+ * extension, and rows read from its views.
  */
 #ifndef PROV_RESULT_H
 #define PROV_RESULT_H
@@ -14,6 +14,9 @@
  * version made; ERROR (55000) if it differs otherwise.
  */
 extern ReturnSetInfo *prov_result_begin(FunctionCallInfo fcinfo, const char *types);
+
+/* ERROR (55000) unless the rows of a query over that view have columns of these types. */
+extern void prov_check_view(TupleDesc desc, const char *types, const char *view);
 
 /* Adds a row of n values. What the type has beyond them is NULL, what it lacks is left out. */
 extern void prov_result_put(ReturnSetInfo *rsinfo, int n, Datum *values, bool *nulls);

@@ -285,6 +285,6 @@ provenance_signer(PG_FUNCTION_ARGS)
 		PG_RETURN_NULL();		/* the constraint was dropped */
 	signer = TextDatumGetCString(values[A_WS_SIGNER - 1]);
 	if (strcmp(signer, "ready") != 0 && !has_privs_of_role(GetUserId(), ROLE_PG_READ_ALL_STATS))
-		signer = "stopped: the server log says why, and this to members of pg_read_all_stats";
+		signer = "stopped: the reason is in the server log, and shown here to members of pg_read_all_stats";
 	PG_RETURN_TEXT_P(cstring_to_text(signer));
 }

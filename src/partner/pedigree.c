@@ -142,6 +142,7 @@ provenance_merged_of_subject(PG_FUNCTION_ARGS)
 		elog(ERROR, "SPI_connect failed");
 	if (SPI_execute_with_args(query, lengthof(types), types, args, NULL, true, 0) != SPI_OK_SELECT)
 		elog(ERROR, "SPI_execute_with_args failed");
+	prov_check_view(SPI_tuptable->tupdesc, MERGED_TYPES, "provenance.merged_entry");
 	for (i = 0; i < SPI_processed; i++)
 	{
 		Datum		values[MERGED_COLUMNS];

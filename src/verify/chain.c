@@ -13,8 +13,11 @@
  * was tagged again, its rows have new baselines; what was not, is not
  * expected, since nothing was recorded in between.
  *
- * Memory: that of the store; truncates, tags and erasures in a list; a little
- * for each table.
+ * An image may be gone if a later entry says so (operation 11): one of its row
+ * chain, or one of its table's own.
+ *
+ * Memory: that of the store; truncates, tags and erasures of tables in a list;
+ * a little for each table.
  */
 #include "postgres.h"
 
@@ -54,7 +57,7 @@ static void
 put_entry(ChainSort *c, const ChainItem *item)
 {
 	chain_store_put(c->store, item);
-	if (!table_events_kind(item->op))
+	if (!table_events_is(c->v, item))
 		return;
 	table_events_add(c->v, &c->events, item);
 	chain_store_put_event(c->store, item);
@@ -203,8 +206,7 @@ new_group(ChainSort *c, int32 table_id)
 	int			i;
 
 	g->state = table_state(v, table_id);
-	if (v->identity != NULL)
-		g->has_own_id = pv_row_identity(prov_hasher(), v->identity->row_key, (uint32) table_id, NULL, 0, g->own_id) == PV_OK;
+	g->has_own_id = verify_own_id(v, table_id, g->own_id);
 	g->events = table_events_of(&c->events, table_id);
 	g->last_tag = last_position(&g->events, PV_OP_TAG);
 	g->last_erase = last_position(&g->events, PV_OP_ERASE);
@@ -283,7 +285,7 @@ check_part(ChainSort *c, int part, int64 *done)
 	while (more)
 	{
 		TableGroup *g = find_group(c, item.table_id);
-		Chain		chain = {.last_erase = -1};
+		Chain		chain = {0};
 		ChainItem	sealed;
 		TableRow	row;
 		uint8		row_id[PV_ROW_ID_LEN];

@@ -71,11 +71,11 @@ chain_row_entry(Verify *v, TableGroup *g, Chain *chain, const ChainItem *item)
 					   "The entry names leaf " INT64_FORMAT " as the one before; the row's previous entry is leaf " INT64_FORMAT
 					   " (-1: none).", item->prev_leaf, expected);
 
-	if (!item->has_image && chain->erased++ == 0)
-		chain->first_erased = *item;
 	if (item->op == PV_OP_ERASE)
-		chain->last_erase = item->position;
-	else if (verify_is_row_image(item->op) || item->op == PV_OP_DELETE)
+		chain->missing = 0;		/* it speaks of those before it */
+	if (!item->has_image && item->position >= g->last_erase && chain->missing++ == 0)
+		chain->first_missing = *item;
+	if (verify_is_row_image(item->op) || item->op == PV_OP_DELETE)
 	{
 		chain->state = *item;
 		chain->exists = item->op != PV_OP_DELETE;
@@ -156,11 +156,9 @@ chain_row_end(Verify *v, TableGroup *g, ChainHeads *heads, Chain *chain, const C
 	}
 	if (last_sealed != NULL)
 		check_head(v, g, heads, last_sealed);
-	if (chain->erased > 0 && Max(chain->last_erase, g->last_erase) < chain->first_erased.position)
-		verify_finding(v, "image_missing", SEV_ERROR, object_of(v, g, &chain->last), chain->first_erased.seq,
-					   chain_leaf_of(&chain->first_erased),
-					   "Image or seed of " INT64_FORMAT " entries of the row are gone, and no entry says that they were erased.",
-					   chain->erased);
+	if (chain->missing > 0)
+		verify_image_missing(v, object_of(v, g, chain->state.op != 0 ? &chain->state : &chain->last),
+							 chain->first_missing.seq, chain_leaf_of(&chain->first_missing), chain->missing);
 	if (g->rows == NULL)
 		return;
 	if (is_own_chain(g, &chain->last))

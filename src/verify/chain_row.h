@@ -16,7 +16,7 @@ typedef struct TableGroup
 	bool		any;			/* there are entries */
 	TableEvents events;			/* of this table, by position */
 	int64		last_tag;		/* position; -1: none */
-	int64		last_erase;
+	int64		last_erase;		/* the same, of its own chain */
 
 	TableRows  *rows;
 	bool		complete;		/* rows are all rows of the table */
@@ -29,9 +29,8 @@ typedef struct Chain
 	ChainItem	last;
 	bool		exists;			/* after `state` */
 	ChainItem	state;			/* the last entry that says what the row is */
-	int64		erased;			/* entries without image */
-	ChainItem	first_erased;
-	int64		last_erase;		/* position */
+	int64		missing;		/* images that are gone, and no later entry says so */
+	ChainItem	first_missing;
 } Chain;
 
 /* The leaf of an entry; -1 while it has none. */

@@ -95,13 +95,18 @@ struct ChainReader
 	Tuplesortstate *sort;		/* NULL: all in memory */
 };
 
+bool
+chain_one_file(const Verify *v)
+{
+	return v->log_size <= ONE_FILE * (int64) maintenance_work_mem * 1024 / (int64) sizeof(ChainItem);
+}
+
 ChainStore *
 chain_store_create(Verify *v)
 {
 	ChainStore *s = MemoryContextAllocZero(v->cxt, sizeof(ChainStore));
 
 	s->v = v;
-	s->one_file = v->log_size <= ONE_FILE * (int64) maintenance_work_mem * 1024 / (int64) sizeof(ChainItem);
 	if (v->participant != NULL)
 	{
 		s->shared = v->participant->shared;
@@ -116,6 +121,8 @@ chain_store_create(Verify *v)
 
 		s->room = Max((int64) maintenance_work_mem * 1024 - hashes, 0) / (int64) (BUFFER_ITEMS * sizeof(ChainItem));
 	}
+	/* of all that read each other's files the same, whatever the setting of each */
+	s->one_file = s->shared != NULL ? s->shared->one_file : chain_one_file(v);
 	return s;
 }
 

@@ -39,6 +39,9 @@ chain_part(const uint8 *row_id)
 	return row_id[0] / (256 / CHAIN_PARTS);
 }
 
+/* Is there one file for all parts? By the size of the log and maintenance_work_mem. */
+extern bool chain_one_file(const Verify *v);
+
 typedef struct ChainStore ChainStore;
 extern ChainStore *chain_store_create(Verify *v);
 extern void chain_store_put(ChainStore *s, const ChainItem *item);

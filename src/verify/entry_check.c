@@ -320,6 +320,13 @@ verify_image(Verify *v, const ProvEntry *entry, int64 leaf, const char *object, 
 	return s->sound && c->sound ? IMAGE_OTHER : IMAGE_UNKNOWN;
 }
 
+void
+verify_image_missing(Verify *v, const char *object, int64 seq, int64 leaf, int64 n)
+{
+	verify_finding(v, "image_missing", SEV_ERROR, object, seq, leaf,
+				   "Image or seed of " INT64_FORMAT " entries of the row are gone, and no later entry says that they were erased.", n);
+}
+
 bool
 verify_image_values(Verify *v, const ProvEntry *entry, int *n, pv_name **names, pv_value **values)
 {

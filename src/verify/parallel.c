@@ -30,6 +30,7 @@
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
+#include "verify/chain_store.h"
 #include "verify/parallel.h"
 
 #define KEY_WORK UINT64CONST(0x50560001)
@@ -271,6 +272,7 @@ verify_parallel_begin(Verify *v)
 
 	memset(&s, 0, sizeof(s));
 	s.log_size = v->log_size;
+	s.one_file = chain_one_file(v);
 	s.nblocks = task.nblocks;
 	s.nlaunches = 1;
 	s.participants[0] = 1;

@@ -29,6 +29,7 @@ typedef enum WorkKind
 typedef struct VerifyShared
 {
 	SharedFileSet files;		/* of chain_store.c: by launch, participant, part */
+	bool		one_file;		/* one for all parts */
 	int			nlaunches;		/* the first one is the leader by itself */
 	int			participants[MAX_LAUNCHES];	/* 0: their files do not count */
 

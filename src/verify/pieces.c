@@ -53,7 +53,7 @@ static const struct
 typedef struct WaitingRow
 {
 	int32		table_id;
-	uint8		row_id[PV_ROW_ID_LEN];	/* zeros: an event that may end all row chains of the table */
+	uint8		row_id[PV_ROW_ID_LEN];	/* zeros: an event, which may be one of all row chains of the table */
 } WaitingRow;
 
 typedef struct BeginTask
@@ -92,7 +92,8 @@ read_waiting(void *arg)
 		WaitingRow	key = {.table_id = entry.table_id};
 
 		CHECK_FOR_INTERRUPTS();
-		if (pv_op_is_row(entry.op) || entry.op == PV_OP_ERASE)
+		if (pv_op_is_row(entry.op) ||
+			(entry.op == PV_OP_ERASE && !verify_is_own_id(v, entry.table_id, entry.row_id)))
 			memcpy(key.row_id, entry.row_id, PV_ROW_ID_LEN);
 		(void) hash_search(waiting, &key, HASH_ENTER, NULL);
 	}

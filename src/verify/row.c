@@ -8,6 +8,9 @@
  * cannot detect: an entry of the row that heads and predecessors both pass
  * over. verify_table() reads the whole log and does not rely on either.
  *
+ * An image may be gone if a later entry says so (operation 11): of the row, or of
+ * the table's own chain, which is walked back for that as far as needed.
+ *
  * Keys are given as values; equal values may have several texts (1.0, 1.00), and
  * the identity of a row is made of texts. So the row is looked for in the table
  * by the key's own operators, and the chain followed is that of the text found
@@ -25,7 +28,7 @@
 #include "ledger/key_args.h"
 #include "ledger/row_image.h"
 #include "types/types.h"
-#include "verify/verify.h"
+#include "verify/chain_store.h"
 
 /* The key asked for, and where its row is. */
 typedef struct RowKey
@@ -113,9 +116,14 @@ typedef struct Walk
 	bool		counts;			/* not tagged again, not truncated since */
 	int64		state_leaf;		/* -1: not sealed */
 	ProvEntry	last;
-	int64		erased;
-	int64		erase_entries;
-	int64		unsealed;
+
+	bool		erasure;		/* an entry of operation 11 was met; backwards, so it is a later one */
+	struct Walk *table;			/* through the table's own chain, as far as needed; NULL: not yet */
+	int64		until;			/* of that: this leaf and those before are not */
+	int64		erase_leaf;		/* of that: the last entry of operation 11; -1: none yet */
+	int64		missing;		/* images that are gone, and no later entry says so */
+	int64		missing_seq;	/* of the first of them */
+	int64		missing_leaf;
 } Walk;
 
 static void
@@ -148,17 +156,104 @@ read_step(void *arg)
 static void
 take_entry(Walk *w, int64 leaf)
 {
-	if (w->entry.image == NULL || w->entry.erased)
-		w->erased++;
-	if (w->entry.op == PV_OP_ERASE)
-		w->erase_entries++;
-	else if (verify_is_row_image(w->entry.op) || w->entry.op == PV_OP_DELETE)
+	if (verify_is_row_image(w->entry.op) || w->entry.op == PV_OP_DELETE)
 	{
 		w->any_state = true;
 		w->exists = w->entry.op != PV_OP_DELETE;
 		w->counts = true;
 		w->state_leaf = leaf;
 		w->last = w->entry;
+	}
+}
+
+/* ---- images that are gone ---- */
+
+static bool
+image_is_gone(const ProvEntry *entry)
+{
+	return entry->image == NULL || entry->erased;
+}
+
+/* Is the entry that was read the one that its leaf commits to? */
+static bool
+is_in_leaf(const Walk *w)
+{
+	bool		has_prev = w->ref.prev_leaf >= 0;
+	pv_hash		computed;
+
+	if (has_prev && !w->found_prev)
+		return false;
+	verify_leaf_hash(&w->entry, &w->entry.commitment, has_prev ? &w->prev : NULL, &computed);
+	return pv_hash_equal(&computed, &w->ref.hash);
+}
+
+/* Goes on through the table's own chain, until an erasure is found or none can be that is late enough. */
+static void
+seek_erasure(void *arg)
+{
+	Walk	   *t = arg;
+
+	while (t->erase_leaf < 0 && t->leaf > t->until)
+	{
+		int64		leaf = t->leaf;
+
+		CHECK_FOR_INTERRUPTS();
+		read_step(t);
+		t->leaf = t->found_leaf && t->ref.prev_leaf < leaf ? t->ref.prev_leaf : -1;
+		if (t->found_leaf && t->found_entry && t->entry.op == PV_OP_ERASE && t->entry.table_id == t->state->table_id &&
+			memcmp(t->entry.row_id, t->id, PV_ROW_ID_LEN) == 0 && is_in_leaf(t))
+			t->erase_leaf = leaf;
+	}
+}
+
+/* Is there an erasure in the table's own chain after the leaf? Asked of falling leaves. */
+static bool
+erased_by_table(Walk *w, int64 leaf)
+{
+	Verify	   *v = w->v;
+	Walk	   *t = w->table;
+	bool		ok = true;
+
+	if (t == NULL)
+	{
+		ChainHead	head;
+
+		t = w->table = palloc0(sizeof(Walk));
+		t->v = v;
+		t->state = w->state;
+		t->leaf = t->erase_leaf = -1;
+		if (verify_own_id(v, w->state->table_id, t->id) && chain_own_head(v, w->state->table_id, &head, &ok))
+			t->leaf = head.leaf;
+	}
+	t->until = leaf;
+	if (!ok || !verify_try(v, seek_erasure, t))
+	{
+		t->leaf = -1;
+		verify_finding(v, "unreadable", SEV_ERROR, w->state->name, -1, -1, "The events of the table cannot be read: %s", v->fault);
+	}
+	return t->erase_leaf > leaf;
+}
+
+/* Backwards: the first is the one met last. */
+static void
+note_sealed_image(Walk *w)
+{
+	if (image_is_gone(&w->entry) && !w->erasure && !erased_by_table(w, w->leaf))
+	{
+		w->missing++;
+		w->missing_seq = w->entry.seq;
+		w->missing_leaf = w->leaf;
+	}
+	w->erasure = w->erasure || w->entry.op == PV_OP_ERASE;
+}
+
+static void
+note_unsealed_image(Walk *w)
+{
+	if (image_is_gone(&w->entry) && w->missing++ == 0)
+	{
+		w->missing_seq = w->entry.seq;
+		w->missing_leaf = -1;
 	}
 }
 
@@ -254,6 +349,7 @@ walk_sealed(Walk *w)
 				memset(&w->prev, 0, sizeof(w->prev));
 			check_step(w);
 			verify_countersignatures_of(v, &w->entry);
+			note_sealed_image(w);
 			take_entry(w, w->leaf);
 			if (had_state)
 			{
@@ -314,6 +410,9 @@ walk_unsealed(void *arg)
 			continue;
 		if (entry.op == PV_OP_TRUNCATE || entry.op == PV_OP_TAG)
 			w->exists = w->counts = false;
+		if (entry.op == PV_OP_ERASE && (memcmp(entry.row_id, w->id, PV_ROW_ID_LEN) == 0 ||
+										verify_is_own_id(w->v, entry.table_id, entry.row_id)))
+			w->missing = 0;		/* it speaks of those before it */
 		if (memcmp(entry.row_id, w->id, PV_ROW_ID_LEN) != 0 ||
 			!prov_entry_fetch(entry.xid, entry.seq, w->v->snapshot, true, &w->entry))
 			continue;
@@ -322,6 +421,7 @@ walk_unsealed(void *arg)
 		if (image == IMAGE_OTHER)
 			verify_finding(w->v, "image_differs", SEV_ERROR, object, w->entry.seq, -1,
 						   "Image, seed, shape or context of the entry, which is not sealed yet, do not give its commitment.");
+		note_unsealed_image(w);
 		take_entry(w, -1);
 	}
 	prov_unsealed_close(scan);
@@ -342,10 +442,9 @@ walk_chain(Verify *v, TableState *state, const uint8 *id)
 	if (verify_waits(v, state->table_id, id) && !verify_try(v, walk_unsealed, w))
 		verify_finding(v, "unreadable", SEV_ERROR, state->name, -1, -1,
 					   "The entries not yet in the log cannot be read: %s", v->fault);
-	if (w->erased > 0 && w->erase_entries == 0)
-		verify_finding(v, "image_missing", SEV_ERROR, state->name, -1, -1,
-					   "Image or seed of " INT64_FORMAT " entries of the row are gone, and no entry of the row says that they were erased.",
-					   w->erased);
+	if (w->missing > 0)
+		verify_image_missing(v, w->any_state ? verify_object(v, state, &w->last) : state->name,
+							 w->missing_seq, w->missing_leaf, w->missing);
 	return w;
 }
 

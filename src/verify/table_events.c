@@ -20,9 +20,11 @@
 #include "verify/table_events.h"
 
 bool
-table_events_kind(int op)
+table_events_is(const Verify *v, const ChainItem *item)
 {
-	return op == PV_OP_TRUNCATE || op == PV_OP_TAG || op == PV_OP_UNTAG || op == PV_OP_ERASE || op == PV_OP_SCHEMA;
+	if (item->op == PV_OP_ERASE)
+		return verify_is_own_id(v, item->table_id, item->row_id);	/* others are of a row */
+	return item->op == PV_OP_TRUNCATE || item->op == PV_OP_TAG || item->op == PV_OP_UNTAG || item->op == PV_OP_SCHEMA;
 }
 
 void
@@ -30,7 +32,7 @@ table_events_add(Verify *v, TableEvents *e, const ChainItem *item)
 {
 	TableEvent *event;
 
-	if (!table_events_kind(item->op))
+	if (!table_events_is(v, item))
 		return;
 	if (e->n == e->cap)
 	{

@@ -9,7 +9,7 @@
 typedef struct TableEvent
 {
 	int32		table_id;
-	int			op;				/* truncate, tag, untag, erase, schema */
+	int			op;				/* truncate, tag, untag, schema; erase in the table's own chain */
 	int64		position;
 	uint64		xid;
 	int64		seq;
@@ -22,7 +22,7 @@ typedef struct TableEvents
 	int64		cap;
 } TableEvents;
 
-extern bool table_events_kind(int op);	/* is it of such an event? */
+extern bool table_events_is(const Verify *v, const ChainItem *item);	/* is it such an event? */
 
 /* Notes the entry if it is such an event. */
 extern void table_events_add(Verify *v, TableEvents *e, const ChainItem *item);

@@ -155,6 +155,21 @@ table_state(Verify *v, int32 table_id)
 	return state;
 }
 
+bool
+verify_own_id(const Verify *v, int32 table_id, uint8 row_id[PV_ROW_ID_LEN])
+{
+	return v->identity != NULL &&
+		pv_row_identity(prov_hasher(), v->identity->row_key, (uint32) table_id, NULL, 0, row_id) == PV_OK;
+}
+
+bool
+verify_is_own_id(const Verify *v, int32 table_id, const uint8 *row_id)
+{
+	uint8		own[PV_ROW_ID_LEN];
+
+	return verify_own_id(v, table_id, own) && memcmp(own, row_id, PV_ROW_ID_LEN) == 0;
+}
+
 /* "schema.table (key)", the key only for those who may read it. */
 char *
 verify_object(Verify *v, TableState *state, const ProvEntry *entry)

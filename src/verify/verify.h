@@ -149,6 +149,9 @@ typedef enum ImageState
 extern ImageState verify_image(Verify *v, const ProvEntry *entry, int64 leaf, const char *object, bool identity,
 							   pv_hash *given);
 
+/* The finding that n images of a row chain are gone, of which the first is that of this entry. */
+extern void verify_image_missing(Verify *v, const char *object, int64 seq, int64 leaf, int64 n);
+
 /* The entry's values with their names; false if they do not fit. */
 extern bool verify_image_values(Verify *v, const ProvEntry *entry, int *n, pv_name **names, pv_value **values);
 
@@ -335,6 +338,11 @@ extern char *table_row_difference(TableRows *rows, const TableRow *row, const Pr
 /* ---- tables.c: registry and catalog, triggers ---- */
 
 extern TableState *table_state(Verify *v, int32 table_id);
+
+/* The identity that the entries of a table's own chain bear; false if the log's is not known. */
+extern bool verify_own_id(const Verify *v, int32 table_id, uint8 row_id[PV_ROW_ID_LEN]);
+extern bool verify_is_own_id(const Verify *v, int32 table_id, const uint8 *row_id);
+
 extern void verify_table_definition(Verify *v, TableState *state);
 extern void verify_guard(Verify *v);	/* are the guard's event triggers enabled? */
 

@@ -3,6 +3,7 @@
 # that cannot be read, a cancelled verification.
 use strict;
 use warnings;
+use List::Util qw(sum0);
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -38,10 +39,24 @@ my $kept_call = "verify_checkpoint(convert_from(decode('$kept', 'hex'), 'UTF8'):
 cmp_ok(sql("SELECT log_size FROM provenance.status"), '>', 65536, 'the log has a hash of tile level 2');
 is(sql("SELECT count(*) FROM provenance.tree_node WHERE level = 2"), '1', 'which is stored');
 is(codes($node, 'verify()'), '', 'a log of more than 65,536 leaves is intact');
-foreach my $workers (0, 2)
+
+# With little memory, what is gathered of the rows goes to temporary files: one for each of the 64 parts where the log is
+# large for that memory (1 MB: more than 37,449 leaves), else one for all (4 MB: up to 149,796), by each process.
+foreach my $memory ('1MB', '4MB')
 {
-	is(sql("SET maintenance_work_mem = '1MB'; SET max_parallel_maintenance_workers = $workers; SET client_min_messages = warning; SELECT count(*) FROM provenance.verify()"),
-		'0', "also with so little memory that each part of the rows has a file of its own, $workers workers");
+	foreach my $workers (0, 2)
+	{
+		my ($out, $err) = ('', '');
+		my $how = "with $memory and $workers workers";
+		$node->psql('postgres', "SET maintenance_work_mem = '$memory'; SET max_parallel_maintenance_workers = $workers;
+			SET log_temp_files = 0; SET client_min_messages = log; SELECT count(*) FROM provenance.verify()",
+			stdout => \$out, stderr => \$err);
+		my @sizes = $err =~ /LOG:  temporary file: .*size (\d+)/g;
+		is($out, '0', "intact $how");
+		is(scalar(@sizes), $memory eq '1MB' ? 64 : 1, "$how: temporary files") if $workers == 0;
+		cmp_ok(scalar(@sizes), $memory eq '1MB' ? '>=' : '<', 64, "$how: temporary files of all processes") if $workers > 0;
+		cmp_ok(sum0(@sizes), '>', 5000000, "$how: most of it is written");
+	}
 }
 is(codes($node, 'verify_log(65536)'), '', 'and from 65,536 leaves on');
 is(codes($node, 'verify_log(66000)'), '', 'and from a size in the middle of a tile on');
