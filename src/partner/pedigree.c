@@ -41,9 +41,9 @@ PG_FUNCTION_INFO_V1(provenance_merged_of_subject);
 /* Origin and table id at a shape's head: a table keeps them when it is renamed. An origin has at most 200 bytes. */
 #define TABLE_OF(shape) "pg_catalog.substr(" shape ".definition, 1, 7 + pg_catalog.get_byte(" shape ".definition, 2))"
 
-/* The query's columns, attributes of type merged_change: how many, and their types. */
-#define MERGED_COLUMNS 13
+/* Types of the query's columns, which are the attributes of type merged_change. */
 #define MERGED_TYPES "ztttjtjjTlHtB"
+#define MERGED_COLUMNS (lengthof(MERGED_TYPES) - 1)
 
 /*
  * $1 partner ids with, in $2, the subject's pseudonym under each one's key;

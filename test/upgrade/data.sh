@@ -158,7 +158,7 @@ countersign()
 # key <file> <seed>: a private key, PKCS#8
 key()
 {
-	perl -e 'print pack "H*", "302e020100300506032b657004220420" . shift' "$2" |
+	unhex <<<"302e020100300506032b657004220420$2" |
 		openssl pkey -inform DER -out "$dir/$1"
 	chmod 600 "$dir/$1"
 }
